@@ -1,0 +1,1501 @@
+/* libcognite: Cognite Data Fusion (CDF) from C. Generated from the Rust sources; do not edit.
+ *
+ * The rules, the same for every function:
+ *
+ * Text        NUL-terminated UTF-8. Bodies and documents come with a length. Nothing else is ever expected.
+ * Inputs      are read during the call only, also by asynchronous calls: the library keeps no pointer of yours but
+ *             user_data.
+ * Results     of functions that can fail: a cognite_status, COGNITE_OK (0) or what went wrong. The status says what
+ *             the program should do next, the cognite_error what to tell a human and why. `err` is the last
+ *             parameter; it may be NULL, else *err is always overwritten: NULL on success, on failure an error to be
+ *             freed with cognite_error_free().
+ * Outputs     come before `err`. They are set to NULL first and filled on success only. What you get is yours, and
+ *             freed with the _free function of its type. Every _free takes NULL.
+ * Borrowed    texts (const char * returned by accessors) belong to the object they were asked of and live as long.
+ * NULL        is answered with INVALID_ARGUMENT and the name of the parameter, by accessors with a harmless value.
+ * Handles     are of three kinds. Collectors (config, credentials) are used by one thread at a time and copied from.
+ *             Workers (client) are used by any number of threads. Results (response, error) are read-only, for any
+ *             number of threads. They may be freed in any order.
+ * Blocking    functions end: by their result, by their deadline, or by cognite_shutdown(). They may be called from any
+ *             thread, whatever its signal mask and stack.
+ * _async      functions answer COGNITE_OK when the call is accepted: then the callback is told exactly once, later, on a
+ *             thread of the library. Any other answer means it is never told.
+ * Writes      that failed are either surely not applied or in doubt: cognite_error_in_doubt() tells.
+ * Process     No signal is handled, nothing is written to standard output, no thread of the library takes a signal of
+ *             yours. A child forked while the library is in use gets FORKED from every call; fork before the first call or
+ *             after cognite_shutdown().
+ * Structs     that you fill begin with struct_size and are initialised with their _INIT macro: a program built with an
+ *             older header works with a newer library.
+ * Numbers     Times are int64_t milliseconds since 1970-01-01 UTC, durations uint64_t in the unit their name ends with.
+ * Growth      Functions, statuses, JSON members and struct fields are added, never changed or removed.
+ *
+ * A first program:
+ *
+ *     cognite_client *client = NULL;
+ *     cognite_response *answer = NULL;
+ *     cognite_error *err = NULL;
+ *     if (cognite_client_load(yaml, strlen(yaml), &client, &err) == COGNITE_OK &&
+ *         cognite_client_get(client, "/api/v1/projects/p/timeseries", "{\"limit\": 5}", NULL, &answer, &err) == COGNITE_OK)
+ *       puts(cognite_response_body(answer, NULL));
+ *     else
+ *       fprintf(stderr, "%s\n", cognite_error_message(err));
+ *     cognite_response_free(answer);
+ *     cognite_error_free(err);
+ *     cognite_client_free(client);
+ */
+
+#ifndef COGNITE_COGNITE_H
+#define COGNITE_COGNITE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header; cognite_version() is that of the library that is loaded. */
+#define COGNITE_VERSION "0.1.0"
+#define COGNITE_VERSION_MAJOR 0
+#define COGNITE_VERSION_MINOR 1
+#define COGNITE_VERSION_PATCH 0
+#define COGNITE_VERSION_NUMBER 0x000100u
+
+#if defined(_WIN32) && !defined(COGNITE_STATIC)
+#define COGNITE_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define COGNITE_API __attribute__((visibility("default")))
+#else
+#define COGNITE_API
+#endif
+
+/* For functions whose status must not be ignored; said where a cast to void takes it back. */
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define COGNITE_CHECKED [[nodiscard]] COGNITE_API
+#else
+#define COGNITE_CHECKED COGNITE_API
+#endif
+
+/* What a struct that you fill begins with. */
+#define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL}
+#define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0}
+
+/**
+ * Success.
+ */
+#define COGNITE_OK 0
+
+/**
+ * A parameter is NULL, out of range, not UTF-8, or a struct has a wrong size. Mend the program.
+ */
+#define COGNITE_ERR_INVALID_ARGUMENT 1
+
+/**
+ * Settings are missing, contradictory or unknown. Mend the configuration.
+ */
+#define COGNITE_ERR_CONFIG 2
+
+/**
+ * No token could be had from the identity provider or the token provider.
+ */
+#define COGNITE_ERR_AUTH 3
+
+/**
+ * The service answered 401: the token gives no access to the project.
+ */
+#define COGNITE_ERR_ACCESS 4
+
+/**
+ * The service answered with any other status than 2xx.
+ */
+#define COGNITE_ERR_API 5
+
+/**
+ * Something asked for does not exist; the error lists what, if the service says it.
+ */
+#define COGNITE_ERR_NOT_FOUND 6
+
+/**
+ * Something to be created exists already; the error lists what.
+ */
+#define COGNITE_ERR_DUPLICATED 7
+
+/**
+ * Some items were applied, some not. (Reserved; no function of this version answers it.)
+ */
+#define COGNITE_ERR_PARTIAL 8
+
+/**
+ * No connection could be made, or it was lost.
+ */
+#define COGNITE_ERR_CONNECTION 10
+
+/**
+ * No secure connection could be made: an untrusted or wrong certificate.
+ */
+#define COGNITE_ERR_TLS 11
+
+/**
+ * No answer within the time allowed.
+ */
+#define COGNITE_ERR_TIMEOUT 12
+
+/**
+ * The call was cancelled. (Reserved; no function of this version answers it.)
+ */
+#define COGNITE_ERR_CANCELLED 13
+
+/**
+ * There was an answer that cannot be understood: not HTTP, damaged, or larger than allowed.
+ */
+#define COGNITE_ERR_DECODE 14
+
+/**
+ * A local file, thread or other resource of the system failed.
+ */
+#define COGNITE_ERR_IO 15
+
+/**
+ * Nothing there within the time given. (Reserved; no function of this version answers it.)
+ */
+#define COGNITE_ERR_EMPTY 20
+
+/**
+ * The library was shut down while the call was made or running.
+ */
+#define COGNITE_ERR_SHUTDOWN 21
+
+/**
+ * This process was forked while the library was in use; nothing works in the child.
+ */
+#define COGNITE_ERR_FORKED 22
+
+/**
+ * The call would wait for itself: it may not be made from a callback.
+ */
+#define COGNITE_ERR_WOULD_DEADLOCK 23
+
+/**
+ * Too many calls of this client are under way; wait for some to finish.
+ */
+#define COGNITE_ERR_BUSY 24
+
+/**
+ * A defect of the library, contained. Please report it.
+ */
+#define COGNITE_ERR_INTERNAL 99
+
+/**
+ * Repeat by method and path: what reads or can be done twice is repeated, a create is not.
+ */
+#define COGNITE_RETRY_DEFAULT 0
+
+/**
+ * The caller knows that sending it twice is the same as sending it once.
+ */
+#define COGNITE_RETRY_SAFE 1
+
+/**
+ * Never repeat what may have had an effect.
+ */
+#define COGNITE_RETRY_UNSAFE 2
+
+/**
+ * A connection to one CDF project: its connections, its token, its limits. Used by any number of threads at a time.
+ * Free it with cognite_client_free().
+ */
+typedef struct cognite_client cognite_client;
+
+/**
+ * Settings of a client, being collected. A collector: one thread at a time; copied from, so it can be freed or changed
+ * as soon as it was passed on. Free it with cognite_config_free().
+ */
+typedef struct cognite_config cognite_config;
+
+/**
+ * How to log in. A collector: one thread at a time; copied from, so it can be freed as soon as it was passed on.
+ * Free it with cognite_credentials_free().
+ */
+typedef struct cognite_credentials cognite_credentials;
+
+/**
+ * Why a call failed. Read-only; may be read by any number of threads. Free it with cognite_error_free().
+ */
+typedef struct cognite_error cognite_error;
+
+/**
+ * One answer. Read-only; may be read by any number of threads. Free it with cognite_response_free().
+ */
+typedef struct cognite_response cognite_response;
+
+/**
+ * A question for a token. Answered once, with cognite_token_request_answer() or cognite_token_request_fail(), at once
+ * or later, from any thread; either call frees it.
+ */
+typedef struct cognite_token_request cognite_token_request;
+
+/**
+ * `COGNITE_OK` or one of `COGNITE_ERR_*`: what the program should do next. New values may appear; treat one you do not
+ * know as a failure.
+ */
+typedef int32_t cognite_status;
+
+/**
+ * Asked for a token whenever one is needed, on a callback thread of the library. May answer before it returns. Must
+ * not throw, longjmp or wait for a call of the same client, which waits for the token.
+ *
+ * @param user_data  As given to cognite_credentials_new_token_provider().
+ * @param request    Owned by the callee: answer it exactly once. One that is never answered keeps its callers waiting
+ *                   until their deadline.
+ */
+typedef void (*cognite_token_provider)(void *user_data, cognite_token_request *request);
+
+/**
+ * Called once when `user_data` is no longer needed. Never while another callback with it runs.
+ */
+typedef void (*cognite_destroy)(void *user_data);
+
+/**
+ * Told once, on a callback thread of the library: never inside the call that was accepted, never on the caller's thread.
+ * Any function of the library may be called from it but cognite_shutdown(). It must not throw, longjmp or end the
+ * thread; one that takes long delays other callbacks, not the network.
+ *
+ * @param user_data  As given in the cognite_notify.
+ * @param status     `COGNITE_OK` or what went wrong.
+ * @param response   On success: owned by the callee, to be freed. Else NULL.
+ * @param error      On failure: owned by the callee, to be freed. Else NULL.
+ */
+typedef void (*cognite_done)(void *user_data,
+                             cognite_status status,
+                             cognite_response *response,
+                             cognite_error *error);
+
+/**
+ * Whom an asynchronous call tells. Read during the call only. Begin with COGNITE_NOTIFY_INIT.
+ */
+typedef struct cognite_notify {
+  /**
+   * sizeof(cognite_notify), set by COGNITE_NOTIFY_INIT.
+   */
+  size_t struct_size;
+  /**
+   * Not NULL.
+   */
+  cognite_done done;
+  /**
+   * Handed to `done`.
+   */
+  void *user_data;
+} cognite_notify;
+
+/**
+ * A request. Read during the call only. Begin with COGNITE_REQUEST_INIT.
+ */
+typedef struct cognite_request {
+  /**
+   * sizeof(cognite_request), set by COGNITE_REQUEST_INIT.
+   */
+  size_t struct_size;
+  /**
+   * In capital letters: `"GET"`, `"POST"`, … Not NULL.
+   */
+  const char *method;
+  /**
+   * A path that begins with `/`, put behind the base URL, or a full http(s) URL. A full URL of another origin than the
+   * base URL's is sent without the token. Not NULL.
+   */
+  const char *url;
+  /**
+   * Query parameters as a JSON object of text, numbers, booleans, null (an empty value) and lists of these (the name is
+   * repeated); added to a query that `url` has. NULL: none.
+   */
+  const char *params;
+  /**
+   * Headers as a JSON object of text values; over those of the config. NULL: none.
+   */
+  const char *headers;
+  /**
+   * NULL only with `body_len` 0: no body.
+   */
+  const void *body;
+  /**
+   * Bytes of the body.
+   */
+  size_t body_len;
+  /**
+   * NULL: the body is JSON, is checked, and compressed where that is worth it. Else the body is sent as it is.
+   */
+  const char *content_type;
+  /**
+   * For the whole call with tokens, repeats and pauses, in milliseconds up to a week; 0: the client's.
+   */
+  uint64_t timeout_ms;
+  /**
+   * COGNITE_RETRY_DEFAULT, COGNITE_RETRY_SAFE or COGNITE_RETRY_UNSAFE.
+   */
+  uint32_t retry;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} cognite_request;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is loaded, such as `0.1.0`. Compare with `COGNITE_VERSION`, the header's.
+ *
+ * @return Static text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the library. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_version(void);
+
+/**
+ * The same as a number, 0xMMmmpp: major, minor, patch. A program made for a newer header than the library that is
+ * loaded should refuse it: `cognite_version_number() < COGNITE_VERSION_NUMBER`.
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_version_number(void);
+
+/**
+ * The name of a status, such as `NOT_FOUND`; `UNKNOWN` for a number this version does not know.
+ *
+ * @param status  Any number.
+ * @return Static text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the library. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_status_name(cognite_status status);
+
+/**
+ * The status, the same that the failed function returned.
+ *
+ * @param err  The error; NULL gives `COGNITE_OK`.
+ * @return The status.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API cognite_status cognite_error_status(const cognite_error *err);
+
+/**
+ * The HTTP status of the last answer.
+ *
+ * @param err  The error, or NULL.
+ * @return 100 to 599; 0 when there was no answer.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_error_http_status(const cognite_error *err);
+
+/**
+ * The service's own code: the `code` of CDF's error object as text (`"400"`), or the `error` of an identity
+ * provider (`"invalid_client"`).
+ *
+ * @param err  The error, or NULL.
+ * @return Text, or NULL when the service gave none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the error; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_error_code(const cognite_error *err);
+
+/**
+ * What happened and what to do, in one line for a human. No secrets, no line ends.
+ *
+ * @param err  The error; NULL gives `""`.
+ * @return Text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the error; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_error_message(const cognite_error *err);
+
+/**
+ * CDF's id of the failed request (`x-request-id`): what its support asks for.
+ *
+ * @param err  The error, or NULL.
+ * @return Text, or NULL when there was none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the error; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_error_request_id(const cognite_error *err);
+
+/**
+ * How long the service asks to wait before the request is made again (`Retry-After`), in milliseconds.
+ *
+ * @param err  The error, or NULL.
+ * @return Milliseconds; 0 when the service did not say.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_error_retry_after_ms(const cognite_error *err);
+
+/**
+ * How many times the request was made before the call gave up.
+ *
+ * @param err  The error, or NULL.
+ * @return The number; 0 when it never was.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_error_attempts(const cognite_error *err);
+
+/**
+ * Whether the same call may succeed later without a change. Look at cognite_error_in_doubt() too before repeating
+ * a write.
+ *
+ * @param err  The error, or NULL.
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_error_is_retryable(const cognite_error *err);
+
+/**
+ * Whether a write may have been applied although the call failed: the request was sent, and the answer got lost or
+ * came from something on the way. 0 on a failed write means: surely not applied. Always 0 for reads.
+ *
+ * @param err  The error, or NULL.
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
+
+/**
+ * Everything known, as one JSON object without secrets. Members that are not known are absent.
+ *
+ *     {"status":7,"statusName":"DUPLICATED","message":"…","httpStatus":409,"code":"409",
+ *      "serviceMessage":"…","requestId":"…","missing":[…],"duplicated":[{"externalId":"a"}],"extra":{…},
+ *      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
+ *      "cause":"refused|dns|tls|proxy|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
+ *               body_decode|too_large|token_incomplete",
+ *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","maybeProjects":["…"]|null,
+ *      "method":"POST","url":"without its query","location":"…"}
+ *
+ * @param err  The error; NULL gives `{}`.
+ * @return JSON text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the error; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_error_json(const cognite_error *err);
+
+/**
+ * Frees an error. NULL does nothing.
+ *
+ * @param err  The error; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the error. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_error_free(cognite_error *err);
+
+/**
+ * The HTTP status.
+ *
+ * @param response  The response, or NULL.
+ * @return 200 to 299; 0 for NULL and for responses that did not come over HTTP.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_response_http_status(const cognite_response *response);
+
+/**
+ * The body, decompressed. One NUL byte follows it, so a JSON or text body can be printed as it is; a body may hold
+ * NULs of its own, hence the length.
+ *
+ * @param response  The response; NULL gives `""`.
+ * @param[out] len  Number of bytes without the added NUL; may be NULL.
+ * @return The bytes, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_response_body(const cognite_response *response, size_t *len);
+
+/**
+ * A header of the answer.
+ *
+ * @param response  The response, or NULL.
+ * @param name      The name in any letter case, or NULL.
+ * @return The value, several of one name joined by `", "`; NULL when the answer has no such header.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_response_header(const cognite_response *response, const char *name);
+
+/**
+ * All headers as one JSON object with lower-case names: `{"content-type":"application/json"}`.
+ *
+ * @param response  The response; NULL gives `{}`.
+ * @return JSON text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_response_headers_json(const cognite_response *response);
+
+/**
+ * CDF's id of the request (`x-request-id`): what its support asks for.
+ *
+ * @param response  The response, or NULL.
+ * @return Text, or NULL when there is none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_response_request_id(const cognite_response *response);
+
+/**
+ * Time from the start of the call to its end, with waits for a token, repeats and pauses, in microseconds.
+ *
+ * @param response  The response, or NULL.
+ * @return Microseconds.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_response_elapsed_us(const cognite_response *response);
+
+/**
+ * How many times the request was made until this answer came.
+ *
+ * @param response  The response, or NULL.
+ * @return 1 or more; 0 for NULL and for responses that did not come over HTTP.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_response_attempts(const cognite_response *response);
+
+/**
+ * Frees a response. NULL does nothing.
+ *
+ * @param response  The response; not used afterwards, nor anything borrowed from it.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the response. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_response_free(cognite_response *response);
+
+/**
+ * A token that was had by other means. White space around it is dropped; it is sent as `Bearer <token>`.
+ *
+ * @param token     The token: not empty.
+ * @param[out] out  The credentials. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (an empty token).
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_token(const char *token,
+                                             cognite_credentials **out,
+                                             cognite_error **err);
+
+/**
+ * OAuth 2.0 client credentials: a client id and secret exchanged for tokens, which are cached, renewed before they
+ * end and asked for once for any number of callers. The secret goes to `token_url` only.
+ *
+ * @param token_url      Full URL of the token endpoint.
+ * @param client_id      Not empty.
+ * @param client_secret  Not empty. Wiped from memory when no longer needed; never shown.
+ * @param scopes         Separated by spaces; NULL for none.
+ * @param[out] out       The credentials. Not NULL.
+ * @param[out] err       May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_client_credentials(const char *token_url,
+                                                          const char *client_id,
+                                                          const char *client_secret,
+                                                          const char *scopes,
+                                                          cognite_credentials **out,
+                                                          cognite_error **err);
+
+/**
+ * Reads credentials from YAML or JSON: a mapping with exactly one key.
+ *
+ *     token: abc
+ *
+ *     client_credentials:
+ *       token_url: https://…/token
+ *       client_id: …
+ *       client_secret: …
+ *       scopes: [https://…/.default]        # required; a list, text or null
+ *       token_expiry_leeway_seconds: 30     # optional
+ *       timeout: 10                         # optional, seconds for one token request
+ *       follow_redirects: false             # optional
+ *       audience: …                         # any other key: a further field of the token request
+ *
+ * @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
+ * @param len       Its length in bytes.
+ * @param[out] out  The credentials. Not NULL.
+ * @param[out] err  May be NULL. Names the key that is wrong; never quotes a value.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_load(const char *text,
+                                        size_t len,
+                                        cognite_credentials **out,
+                                        cognite_error **err);
+
+/**
+ * Adds a field to the form of the token request, such as `audience`. `scope` replaces the scopes.
+ *
+ * @param credentials  Client credentials. Not NULL.
+ * @param name         The field; not auth, body, cookies, grant_type, headers, method, state or url.
+ * @param value        Its value; an empty one is not sent.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (other credentials), CONFIG (a reserved name).
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_form_field(cognite_credentials *credentials,
+                                                  const char *name,
+                                                  const char *value,
+                                                  cognite_error **err);
+
+/**
+ * How long before its end a token counts as used up. A token that lives no longer than this is used for half its life.
+ *
+ * @param credentials  Client credentials. Not NULL.
+ * @param leeway_ms    Milliseconds up to a day; the default is 30 s.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_expiry_leeway_ms(cognite_credentials *credentials,
+                                                        uint64_t leeway_ms,
+                                                        cognite_error **err);
+
+/**
+ * What may be shown of credentials, as JSON: `{"type":"token"}`, or
+ * `{"type":"client_credentials","token_url":"…","client_id":"…","scopes":[…],"token_custom_args":{…},
+ * "token_expiry_leeway_seconds":30}`.
+ *
+ * @param credentials  The credentials; NULL gives `{}`.
+ * @return JSON text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the credentials; valid until the next call on them.
+ * **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_credentials_json(const cognite_credentials *credentials);
+
+/**
+ * Frees credentials. NULL does nothing. Configs and clients they were passed to keep their copy.
+ *
+ * @param credentials  The credentials; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using them. **Owns:** takes the credentials. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_credentials_free(cognite_credentials *credentials);
+
+/**
+ * Tokens from the host program, for ways to log in that the library does not know.
+ *
+ * @param provider   Asked for tokens. Not NULL.
+ * @param user_data  Handed to `provider` and `destroy`; the library does not look into it.
+ * @param destroy    Called exactly once with `user_data` when the last copy of the credentials is gone, also when this
+ *                   function fails; may be NULL. If that happens inside the library's own threads, on a callback thread.
+ * @param[out] out   The credentials. Not NULL.
+ * @param[out] err   May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result, the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_token_provider(cognite_token_provider provider,
+                                                      void *user_data,
+                                                      cognite_destroy destroy,
+                                                      cognite_credentials **out,
+                                                      cognite_error **err);
+
+/**
+ * Answers a question for a token. The request is freed, whatever the result.
+ *
+ * @param request        The request. Not NULL.
+ * @param token          The token, without `Bearer`. Not empty.
+ * @param expires_in_ms  How long it is good for; the library asks again shortly before. 0: not known, so the library asks
+ *                       before each attempt of each request.
+ * @param[out] err       May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (the callers who wait are then told AUTH).
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** takes the request. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_token_request_answer(cognite_token_request *request,
+                                            const char *token,
+                                            uint64_t expires_in_ms,
+                                            cognite_error **err);
+
+/**
+ * Answers that no token can be had. The request is freed, whatever the result.
+ *
+ * @param request   The request. Not NULL.
+ * @param message   Why, for the error that the waiting callers get (status AUTH). No secrets.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** takes the request. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_token_request_fail(cognite_token_request *request,
+                                          const char *message,
+                                          cognite_error **err);
+
+/**
+ * An empty config. To be complete it needs client_name, project, credentials, and one of base_url and cluster.
+ *
+ * @return The config; NULL only when memory is out (the next call with it answers INVALID_ARGUMENT).
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_API cognite_config *cognite_config_new(void);
+
+/**
+ * Reads a config from YAML or JSON and checks that it is complete.
+ *
+ *     client_name: my-historian              # required; Latin-1
+ *     project: my-project                    # required
+ *     cluster: westeurope-1                  # this, or base_url: https://…
+ *     credentials: {…}                       # required; see cognite_credentials_load()
+ *     api_subversion: "20230101"             # the cdf-version header
+ *     headers: {x-team: pumps}               # sent with every request
+ *     timeout: 60                            # seconds to connect, and for each wait for data
+ *     file_transfer_timeout: 600             # the same for file content
+ *     debug: false                           # a line per call on standard error, without secrets
+ *     total_timeout: 600                     # seconds for a whole call, repeats and pauses included
+ *     max_response_bytes: 268435456          # larger answers are refused
+ *     gzip_min_bytes: 1024                   # smaller JSON bodies are not compressed
+ *     refresh_on_401: true                   # one new token and one repeat after a 401
+ *     project_hint_on_401: false             # after a 401 ask which projects the token does reach
+ *
+ * @param text      UTF-8, a byte order mark allowed, at most 256 KiB. Not expanded: `${NAME}` stays as it is.
+ * @param len       Its length in bytes.
+ * @param[out] out  The config. Not NULL.
+ * @param[out] err  May be NULL. An unknown key is answered with the nearest valid one; values are never quoted.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_load(const char *text,
+                                   size_t len,
+                                   cognite_config **out,
+                                   cognite_error **err);
+
+/**
+ * A complete config for a project on one of CDF's clusters, `https://{cdf_cluster}.cognitedata.com`.
+ *
+ * @param project      The project. Not empty.
+ * @param cdf_cluster  The cluster, such as `westeurope-1`.
+ * @param credentials  Copied. Not NULL.
+ * @param client_name  Names the program to CDF; NULL: the login name.
+ * @param[out] out     The config. Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_default(const char *project,
+                                      const char *cdf_cluster,
+                                      const cognite_credentials *credentials,
+                                      const char *client_name,
+                                      cognite_config **out,
+                                      cognite_error **err);
+
+/**
+ * Everything in a config that may be seen, as JSON under the keys of cognite_config_load(), with `cluster_hint` (the
+ * cluster the address belongs to, or null) and `credentials` as in cognite_credentials_json(). Times in seconds. Values
+ * of headers whose names sound secret are `"***"`.
+ *
+ * @param config  The config; NULL gives `{}`.
+ * @return JSON text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the config; valid until the next call on it. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_config_json(const cognite_config *config);
+
+/**
+ * Frees a config. NULL does nothing. Clients made from it go on.
+ *
+ * @param config  The config; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the config. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_config_free(cognite_config *config);
+
+/**
+ * Names the program to CDF (the `x-cdp-app` header).
+ *
+ * @param config    The config. Not NULL.
+ * @param client_name  Latin-1; may be empty.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_client_name(cognite_config *config,
+                                              const char *client_name,
+                                              cognite_error **err);
+
+/**
+ * The CDF project.
+ *
+ * @param config    The config. Not NULL.
+ * @param project  Not empty.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_project(cognite_config *config,
+                                          const char *project,
+                                          cognite_error **err);
+
+/**
+ * The address of the API; a path in it is kept. Give this or the cluster.
+ *
+ * @param config    The config. Not NULL.
+ * @param base_url  A full http:// or https:// URL without user name, query and fragment.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_base_url(cognite_config *config,
+                                           const char *base_url,
+                                           cognite_error **err);
+
+/**
+ * The CDF cluster; the address is then `https://{cluster}.cognitedata.com`. Give this or the base URL.
+ *
+ * @param config    The config. Not NULL.
+ * @param cluster  Such as `westeurope-1`.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_cluster(cognite_config *config,
+                                          const char *cluster,
+                                          cognite_error **err);
+
+/**
+ * How to log in.
+ *
+ * @param config    The config. Not NULL.
+ * @param credentials  Copied. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_credentials(cognite_config *config,
+                                              const cognite_credentials *credentials,
+                                              cognite_error **err);
+
+/**
+ * The API version asked for (the `cdf-version` header).
+ *
+ * @param config    The config. Not NULL.
+ * @param api_subversion  Empty: the default, 20230101.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_api_subversion(cognite_config *config,
+                                                 const char *api_subversion,
+                                                 cognite_error **err);
+
+/**
+ * A header that goes with every request. Names have no letter case; a later value replaces an earlier one. Authorization,
+ * Host, Content-Length and Transfer-Encoding are the library's own and not sent from here.
+ *
+ * @param config    The config. Not NULL.
+ * @param name   The name.
+ * @param value  The value, Latin-1; NULL removes the header.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_header(cognite_config *config,
+                                         const char *name,
+                                         const char *value,
+                                         cognite_error **err);
+
+/**
+ * Time to make a connection, and for each wait for data on it.
+ *
+ * @param config    The config. Not NULL.
+ * @param timeout_ms  Milliseconds up to a week; 0: the default, 60 s (the reference's).
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_timeout_ms(cognite_config *config,
+                                             uint64_t timeout_ms,
+                                             cognite_error **err);
+
+/**
+ * Time for a whole call: tokens, attempts, pauses, and waiting for a free connection. A request may ask for its own.
+ *
+ * @param config    The config. Not NULL.
+ * @param total_timeout_ms  Milliseconds up to a week; 0: the default, 600 s.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_total_timeout_ms(cognite_config *config,
+                                                   uint64_t total_timeout_ms,
+                                                   cognite_error **err);
+
+/**
+ * Like the timeout, for the content of files.
+ *
+ * @param config    The config. Not NULL.
+ * @param file_transfer_timeout_ms  Milliseconds up to a week; 0: the default, 600 s (the reference's).
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_file_transfer_timeout_ms(cognite_config *config,
+                                                           uint64_t file_transfer_timeout_ms,
+                                                           cognite_error **err);
+
+/**
+ * Writes a line per call to standard error: method, address without query, outcome, attempts, time. No secrets.
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_debug(cognite_config *config,
+                                        int32_t on,
+                                        cognite_error **err);
+
+/**
+ * The largest answer taken, counted after decompression. A larger one fails with DECODE and costs no more memory than this.
+ *
+ * @param config    The config. Not NULL.
+ * @param bytes  1 or more; the default is 256 MiB.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_max_response_bytes(cognite_config *config,
+                                                     uint64_t bytes,
+                                                     cognite_error **err);
+
+/**
+ * JSON bodies of at least this size are compressed. The global setting disable_gzip switches compression off.
+ *
+ * @param config    The config. Not NULL.
+ * @param bytes  The default is 1024; 0 compresses every body, as the reference does.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_gzip_min_bytes(cognite_config *config,
+                                                 uint64_t bytes,
+                                                 cognite_error **err);
+
+/**
+ * After a 401, get one new token and repeat the request once. Without effect for a fixed token.
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; the default is 1.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_refresh_on_401(cognite_config *config,
+                                                 int32_t on,
+                                                 cognite_error **err);
+
+/**
+ * After a final 401, ask the service which projects the token does reach; the error then names them. One more request, at
+ * most 5 s.
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_project_hint_on_401(cognite_config *config,
+                                                      int32_t on,
+                                                      cognite_error **err);
+
+/**
+ * The client name.
+ *
+ * @param config  The config, or NULL.
+ * @return Text, or NULL when it is not set.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the config; valid until this value is set or the config freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_config_get_client_name(const cognite_config *config);
+
+/**
+ * The project.
+ *
+ * @param config  The config, or NULL.
+ * @return Text, or NULL when it is not set.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the config; valid until this value is set or the config freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_config_get_project(const cognite_config *config);
+
+/**
+ * The address of the API, from the base URL or the cluster, without a slash at its end.
+ *
+ * @param config  The config, or NULL.
+ * @return Text, or NULL when neither is set.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the config; valid until this value is set or the config freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_config_get_base_url(const cognite_config *config);
+
+/**
+ * The API version asked for.
+ *
+ * @param config  The config, or NULL.
+ * @return Text; NULL for NULL.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the config; valid until this value is set or the config freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_config_get_api_subversion(const cognite_config *config);
+
+/**
+ * See cognite_config_set_timeout_ms().
+ *
+ * @param config  The config, or NULL.
+ * @return Milliseconds; 0 for NULL.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_config_get_timeout_ms(const cognite_config *config);
+
+/**
+ * See cognite_config_set_total_timeout_ms().
+ *
+ * @param config  The config, or NULL.
+ * @return Milliseconds; 0 for NULL.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_config_get_total_timeout_ms(const cognite_config *config);
+
+/**
+ * See cognite_config_set_file_transfer_timeout_ms().
+ *
+ * @param config  The config, or NULL.
+ * @return Milliseconds; 0 for NULL.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_config_get_file_transfer_timeout_ms(const cognite_config *config);
+
+/**
+ * See cognite_config_set_debug().
+ *
+ * @param config  The config, or NULL.
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_config_get_debug(const cognite_config *config);
+
+/**
+ * Changes settings of the process from a YAML or JSON mapping: all of it or, on any error, nothing.
+ *
+ *     max_retries: 10                  # repeats of a call, of all kinds together
+ *     max_retries_connect: 3           # of these, after connections that failed or broke
+ *     max_retry_backoff: 60            # longest pause between attempts, seconds; the first is at most 0.5
+ *     status_forcelist: [429, 502, 503, 504]   # answers that are repeated where that is safe
+ *     disable_gzip: false              # do not compress what is sent
+ *     max_connection_pool_size: 20     # exchanges at a time, per client            (next client)
+ *     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
+ *     proxy: null                      # http://user:password@host:port; null: the usual environment variables (next client)
+ *     default_client_config: null      # a config as for cognite_config_load()
+ *
+ * Settings take effect with the next call, those marked so with the next client. `disable_pypi_version_check`,
+ * `max_workers`, `follow_redirects`, `file_download_chunk_size`, `file_upload_chunk_size` and
+ * `silence_feature_preview_warnings` are accepted and kept, and have no effect in this version.
+ *
+ * @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
+ * @param len       Its length in bytes.
+ * @param[out] err  May be NULL. Names the key that is wrong.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_apply_settings(const char *text,
+                                             size_t len,
+                                             cognite_error **err);
+
+/**
+ * All settings of the process, as a JSON object under the keys of cognite_global_apply_settings(). The default config
+ * is shown as by cognite_config_json(); the proxy without its password.
+ *
+ * @param[out] out  A response whose body is the JSON. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_settings(cognite_response **out,
+                                       cognite_error **err);
+
+/**
+ * Sets the config of clients that are made without one.
+ *
+ * @param config    Copied; NULL: none.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (the config is not complete).
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_default_config(const cognite_config *config,
+                                                 cognite_error **err);
+
+/**
+ * Makes a client. No connection is made yet and no token asked for.
+ *
+ * @param config    Copied; may be changed or freed afterwards. NULL: the default config of the process.
+ * @param[out] out  The client. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_new(const cognite_config *config,
+                                  cognite_client **out,
+                                  cognite_error **err);
+
+/**
+ * Makes a client for a project on one of CDF's clusters: cognite_config_default() and cognite_client_new() in one.
+ *
+ * @param project      The project. Not empty.
+ * @param cdf_cluster  The cluster, such as `westeurope-1`.
+ * @param credentials  Copied. Not NULL.
+ * @param client_name  Names the program to CDF; NULL: the login name.
+ * @param[out] out     The client. Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_default(const char *project,
+                                      const char *cdf_cluster,
+                                      const cognite_credentials *credentials,
+                                      const char *client_name,
+                                      cognite_client **out,
+                                      cognite_error **err);
+
+/**
+ * Makes a client that logs in with client credentials of a Microsoft Entra ID tenant, for the scope
+ * `https://{cdf_cluster}.cognitedata.com/.default`.
+ *
+ * @param project        The project. Not empty.
+ * @param cdf_cluster    The cluster, such as `westeurope-1`.
+ * @param tenant_id      GUID or domain name of the tenant.
+ * @param client_id      Not empty.
+ * @param client_secret  Not empty.
+ * @param client_name    Names the program to CDF; NULL: the login name.
+ * @param[out] out       The client. Not NULL.
+ * @param[out] err       May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_default_oauth_client_credentials(const char *project,
+                                                               const char *cdf_cluster,
+                                                               const char *tenant_id,
+                                                               const char *client_id,
+                                                               const char *client_secret,
+                                                               const char *client_name,
+                                                               cognite_client **out,
+                                                               cognite_error **err);
+
+/**
+ * Makes a client from a YAML or JSON config: cognite_config_load() and cognite_client_new() in one.
+ *
+ * @param text      As for cognite_config_load().
+ * @param len       Its length in bytes.
+ * @param[out] out  The client. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_load(const char *text,
+                                   size_t len,
+                                   cognite_client **out,
+                                   cognite_error **err);
+
+/**
+ * The config a client was made from: a copy, which can be read, changed and used for another client.
+ *
+ * @param client    The client. Not NULL.
+ * @param[out] out  The config. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_config(const cognite_client *client,
+                                     cognite_config **out,
+                                     cognite_error **err);
+
+/**
+ * The `Authorization` header the client would send now, for requests the program makes by itself. The body of the
+ * response is `{"header":"Authorization","value":"Bearer …"}`: a secret.
+ *
+ * @param client    The client. Not NULL.
+ * @param[out] out  The response. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, AUTH, TIMEOUT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** on the network when there is no token in hand. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_authorization(cognite_client *client,
+                                            cognite_response **out,
+                                            cognite_error **err);
+
+/**
+ * cognite_client_authorization() that tells its result later.
+ *
+ * @param client    The client. Not NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_authorization_async(cognite_client *client,
+                                                  const cognite_notify *notify,
+                                                  cognite_error **err);
+
+/**
+ * Frees a client. NULL does nothing. Accepted calls go on and are told.
+ *
+ * @param client  The client; not used afterwards, and not while a call on it is being made.
+ *
+ * **Blocks:** no. **Threads:** one, no other making a call. **Owns:** takes the client. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_client_free(cognite_client *client);
+
+/**
+ * Makes a request and waits for its result. Only an answer with a status 200 to 299 is a success.
+ *
+ * What is repeated, and how often: answers of the status_forcelist, answers marked `cdf-is-auto-retryable`, connections
+ * that fail or break, and waits that take too long - each only where the request may be made twice (a create is
+ * repeated after 429, or when it surely was not sent), within the global settings and the deadline. `Retry-After` is
+ * obeyed.
+ *
+ * @param client    The client. Not NULL.
+ * @param request   What to ask. Not NULL.
+ * @param[out] out  The response. Not NULL.
+ * @param[out] err  May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, AUTH, ACCESS, API, NOT_FOUND, DUPLICATED, CONNECTION, TLS, TIMEOUT, DECODE, BUSY,
+ *         SHUTDOWN.
+ *
+ * **Blocks:** on the network, until the deadline at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_call(cognite_client *client,
+                                   const cognite_request *request,
+                                   cognite_response **out,
+                                   cognite_error **err);
+
+/**
+ * cognite_client_call() that tells its result later. The request is encoded before this returns; nothing of the
+ * caller's memory is needed afterwards.
+ *
+ * @param client    The client. Not NULL.
+ * @param request   What to ask. Not NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_call_async(cognite_client *client,
+                                         const cognite_request *request,
+                                         const cognite_notify *notify,
+                                         cognite_error **err);
+
+/**
+ * Reads: a GET request. Only an answer with a status 200 to 299 is a success; for what is repeated see
+ * cognite_client_call().
+ *
+ * @param client    The client. Not NULL.
+ * @param url       A path that begins with `/`, put behind the base URL, or a full http(s) URL. Not NULL.
+ * @param params    Query parameters as a JSON object, or NULL; see cognite_request.
+ * @param headers   Headers as a JSON object of text values, or NULL.
+ * @param[out] out  The response. Not NULL.
+ * @param[out] err  May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return As cognite_client_call().
+ *
+ * **Blocks:** on the network, until the client's total timeout at most. **Threads:** any number. **Owns:** the caller the
+ * result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_get(cognite_client *client,
+                                  const char *url,
+                                  const char *params,
+                                  const char *headers,
+                                  cognite_response **out,
+                                  cognite_error **err);
+
+/**
+ * cognite_client_get() that tells its result later.
+ *
+ * @param client    The client. Not NULL.
+ * @param url       A path that begins with `/`, put behind the base URL, or a full http(s) URL. Not NULL.
+ * @param params    Query parameters as a JSON object, or NULL; see cognite_request.
+ * @param headers   Headers as a JSON object of text values, or NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return As cognite_client_call_async().
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_get_async(cognite_client *client,
+                                        const char *url,
+                                        const char *params,
+                                        const char *headers,
+                                        const cognite_notify *notify,
+                                        cognite_error **err);
+
+/**
+ * A POST request with a JSON body. Only an answer with a status 200 to 299 is a success; for what is repeated see
+ * cognite_client_call().
+ *
+ * @param client    The client. Not NULL.
+ * @param url       A path that begins with `/`, put behind the base URL, or a full http(s) URL. Not NULL.
+ * @param body      JSON in UTF-8; NULL only with `body_len` 0: no body.
+ * @param body_len  Its length in bytes.
+ * @param params    Query parameters as a JSON object, or NULL; see cognite_request.
+ * @param headers   Headers as a JSON object of text values, or NULL.
+ * @param[out] out  The response. Not NULL.
+ * @param[out] err  May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return As cognite_client_call().
+ *
+ * **Blocks:** on the network, until the client's total timeout at most. **Threads:** any number. **Owns:** the caller the
+ * result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_post(cognite_client *client,
+                                   const char *url,
+                                   const void *body,
+                                   size_t body_len,
+                                   const char *params,
+                                   const char *headers,
+                                   cognite_response **out,
+                                   cognite_error **err);
+
+/**
+ * cognite_client_post() that tells its result later.
+ *
+ * @param client    The client. Not NULL.
+ * @param url       A path that begins with `/`, put behind the base URL, or a full http(s) URL. Not NULL.
+ * @param body      JSON in UTF-8; NULL only with `body_len` 0: no body.
+ * @param body_len  Its length in bytes.
+ * @param params    Query parameters as a JSON object, or NULL; see cognite_request.
+ * @param headers   Headers as a JSON object of text values, or NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return As cognite_client_call_async().
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_post_async(cognite_client *client,
+                                         const char *url,
+                                         const void *body,
+                                         size_t body_len,
+                                         const char *params,
+                                         const char *headers,
+                                         const cognite_notify *notify,
+                                         cognite_error **err);
+
+/**
+ * A PUT request with a JSON body. Only an answer with a status 200 to 299 is a success; for what is repeated see
+ * cognite_client_call().
+ *
+ * @param client    The client. Not NULL.
+ * @param url       A path that begins with `/`, put behind the base URL, or a full http(s) URL. Not NULL.
+ * @param body      JSON in UTF-8; NULL only with `body_len` 0: no body.
+ * @param body_len  Its length in bytes.
+ * @param params    Query parameters as a JSON object, or NULL; see cognite_request.
+ * @param headers   Headers as a JSON object of text values, or NULL.
+ * @param[out] out  The response. Not NULL.
+ * @param[out] err  May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return As cognite_client_call().
+ *
+ * **Blocks:** on the network, until the client's total timeout at most. **Threads:** any number. **Owns:** the caller the
+ * result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_put(cognite_client *client,
+                                  const char *url,
+                                  const void *body,
+                                  size_t body_len,
+                                  const char *params,
+                                  const char *headers,
+                                  cognite_response **out,
+                                  cognite_error **err);
+
+/**
+ * cognite_client_put() that tells its result later.
+ *
+ * @param client    The client. Not NULL.
+ * @param url       A path that begins with `/`, put behind the base URL, or a full http(s) URL. Not NULL.
+ * @param body      JSON in UTF-8; NULL only with `body_len` 0: no body.
+ * @param body_len  Its length in bytes.
+ * @param params    Query parameters as a JSON object, or NULL; see cognite_request.
+ * @param headers   Headers as a JSON object of text values, or NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return As cognite_client_call_async().
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
+                                        const char *url,
+                                        const void *body,
+                                        size_t body_len,
+                                        const char *params,
+                                        const char *headers,
+                                        const cognite_notify *notify,
+                                        cognite_error **err);
+
+/**
+ * Ends all activity of the library in this process: refuses new calls, tells every call under way (SHUTDOWN), waits for
+ * the callback that runs, and ends all threads. Afterwards no callback runs and no thread of the library exists. Handles
+ * stay valid and must still be freed; the next call starts the library afresh.
+ *
+ * A program need not call this before it exits: at exit no new callback begins, and one that runs is waited for at most
+ * one second. A plug-in host should call it before it unloads the plug-in.
+ *
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, also when nothing was running; WOULD_DEADLOCK from a callback; FORKED in a forked child.
+ *
+ * **Blocks:** until callbacks have returned; a host name look-up under way is waited for up to 30 s. **Threads:** any
+ * number, not from a callback. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API cognite_status cognite_shutdown(cognite_error **err);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* COGNITE_COGNITE_H */

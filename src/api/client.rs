@@ -1,0 +1,165 @@
+//! The client: settings checked once, then requests from any number of threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use crate::config::{ClientConfig, global};
+use crate::error::{Error, Status};
+use crate::http::class::classify;
+use crate::http::{Call, Class, HttpClient, Response, body, headers, url};
+
+/// Calls accepted and not finished, per client, at most: a producer faster than the network is told, not buffered.
+const MAX_ACCEPTED: usize = 10_000;
+/// Longest total time a call can ask for.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetryChoice {
+    /// By method and path.
+    #[default]
+    ByPath,
+    /// The caller knows that sending it twice is the same as sending it once.
+    Safe,
+    /// Sent once, unless it surely had no effect.
+    Unsafe,
+}
+
+/// A request as the caller gives it; borrowed for the time of the call that takes it.
+#[derive(Default)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub url: &'a str,
+    pub params: Option<&'a str>,
+    pub headers: Option<&'a str>,
+    pub body: &'a [u8],
+    /// `None`: the body is JSON.
+    pub content_type: Option<&'a str>,
+    /// Zero: the client's.
+    pub timeout: Duration,
+    pub retry: RetryChoice,
+}
+
+pub struct Client {
+    http: HttpClient,
+    standard: HeaderMap,
+    accepted: AtomicUsize,
+}
+
+/// A call that was accepted: a place among [`MAX_ACCEPTED`], given back when dropped.
+pub struct Accepted {
+    client: Arc<Client>,
+    call: Option<Call>,
+}
+
+impl Client {
+    pub fn new(config: &ClientConfig) -> Result<Arc<Self>, Error> {
+        let checked = config.check()?;
+        let standard = headers::standard(&checked)?;
+        Ok(Arc::new(Self { http: HttpClient::new(checked), standard, accepted: AtomicUsize::new(0) }))
+    }
+
+    /// With the process's default config.
+    pub fn from_global() -> Result<Arc<Self>, Error> {
+        match &global::current().default_config {
+            Some(config) => Self::new(config),
+            None => Err(Error::config(
+                "no config was given and there is no default one; set default_client_config in the global settings",
+            )),
+        }
+    }
+
+    pub fn config(&self) -> &ClientConfig {
+        &self.http.checked().config
+    }
+
+    /// Checks, encodes and compresses a request; afterwards nothing of the caller's memory is needed.
+    pub fn accept(self: &Arc<Self>, request: &Request<'_>) -> Result<Accepted, Error> {
+        let call = self.prepare(request)?;
+        self.place(Some(call))
+    }
+
+    /// A place for the question which `Authorization` value is in force.
+    pub fn accept_authorization(self: &Arc<Self>) -> Result<Accepted, Error> {
+        self.place(None)
+    }
+
+    fn place(self: &Arc<Self>, call: Option<Call>) -> Result<Accepted, Error> {
+        if self.accepted.fetch_add(1, Ordering::AcqRel) >= MAX_ACCEPTED {
+            self.accepted.fetch_sub(1, Ordering::AcqRel);
+            return Err(Error::new(
+                Status::Busy,
+                format!("{MAX_ACCEPTED} calls of this client are under way; wait for some to finish"),
+            ));
+        }
+        Ok(Accepted { client: Arc::clone(self), call })
+    }
+
+    fn prepare(&self, r: &Request<'_>) -> Result<Call, Error> {
+        let checked = self.http.checked();
+        let method = Method::from_bytes(r.method.as_bytes())
+            .ok()
+            .filter(|m| m.as_str().bytes().all(|b| b.is_ascii_uppercase()) && *m != Method::CONNECT)
+            .ok_or_else(|| Error::argument("method must be an HTTP method in capital letters, such as GET or POST"))?;
+        let target = url::resolve(&checked.base_url, r.url, r.params)?;
+        let mut headers = headers::merged(&self.standard, r.headers)?;
+        let body = match r.content_type {
+            Some(content_type) => {
+                let value = HeaderValue::from_str(content_type)
+                    .map_err(|_| Error::argument("content_type holds characters that HTTP does not allow"))?;
+                headers.insert(CONTENT_TYPE, value);
+                Bytes::copy_from_slice(r.body)
+            }
+            None => {
+                let gzip_min = (!global::current().disable_gzip).then_some(checked.config.gzip_min_bytes);
+                let prepared = body::json(r.body, gzip_min)?;
+                // What was checked to be plain JSON is not compressed, whatever the caller's headers say.
+                headers.remove(CONTENT_ENCODING);
+                if prepared.gzip {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
+                prepared.bytes
+            }
+        };
+        let class = match r.retry {
+            RetryChoice::ByPath => classify(&method, target.path.as_deref()),
+            RetryChoice::Safe if method == Method::GET => Class::Read,
+            RetryChoice::Safe => Class::IdempotentWrite,
+            RetryChoice::Unsafe => Class::Write,
+        };
+        let total = match r.timeout {
+            Duration::ZERO => checked.config.total_timeout,
+            t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
+            t => t,
+        };
+        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, total })
+    }
+}
+
+impl Accepted {
+    /// Runs the call on the engine.
+    pub async fn run(mut self) -> Result<Response, Error> {
+        match self.call.take() {
+            Some(call) => self.client.http.call(call).await,
+            None => Err(Error::internal("a call without a request")),
+        }
+    }
+
+    /// The `Authorization` value, as JSON: `{"header":"Authorization","value":"Bearer …"}`.
+    pub async fn authorization(self) -> Result<Response, Error> {
+        let started = std::time::Instant::now();
+        let value = self.client.http.authorization().await?;
+        let document = serde_json::json!({"header": "Authorization", "value": value});
+        Ok(Response { elapsed: started.elapsed(), ..Response::of_json(&document) })
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.client.accepted.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,5 @@
+//! What a caller can ask for, in terms of CDF rather than of HTTP.
+
+pub mod client;
+
+pub use client::{Client, Request, RetryChoice};

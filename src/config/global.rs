@@ -1,0 +1,233 @@
+//! Settings of the process, shared by every client: one value behind a lock, changed as a whole or not at all.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+use serde_json::{Map, Value, json};
+
+use super::client::ClientConfig;
+use super::load::{boolean, integer, names, text, time};
+use crate::auth::credentials::seconds;
+use crate::document::{parse_mapping, unknown_key};
+use crate::error::Error;
+
+/// Read anew for each call, so a change takes effect with the next one; what concerns connections (`pool_size`,
+/// `disable_ssl`, `proxy`) is read when a client is made.
+#[derive(Clone, Debug)]
+pub struct Global {
+    pub default_config: Option<ClientConfig>,
+    pub disable_gzip: bool,
+    pub disable_pypi_version_check: bool,
+    pub status_forcelist: Vec<u16>,
+    pub max_retries: u32,
+    pub max_retries_connect: u32,
+    pub max_retry_backoff: Duration,
+    pub pool_size: u32,
+    pub disable_ssl: bool,
+    pub proxy: Option<String>,
+    pub max_workers: i64,
+    pub follow_redirects: bool,
+    pub file_download_chunk_size: Option<u64>,
+    pub file_upload_chunk_size: Option<u64>,
+    pub silence_feature_preview_warnings: bool,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Self {
+            default_config: None,
+            disable_gzip: false,
+            disable_pypi_version_check: false,
+            status_forcelist: vec![429, 502, 503, 504],
+            max_retries: 10,
+            max_retries_connect: 3,
+            max_retry_backoff: Duration::from_secs(60),
+            pool_size: 20,
+            disable_ssl: false,
+            proxy: None,
+            max_workers: 5,
+            follow_redirects: false,
+            file_download_chunk_size: None,
+            file_upload_chunk_size: None,
+            silence_feature_preview_warnings: false,
+        }
+    }
+}
+
+static GLOBAL: Lazy<RwLock<Arc<Global>>> = Lazy::new(RwLock::default);
+
+/// The settings in force now.
+pub fn current() -> Arc<Global> {
+    match GLOBAL.read() {
+        Ok(g) => Arc::clone(&g),
+        Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+    }
+}
+
+/// Changes the settings in one step. If `change` fails nothing is applied.
+pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(), Error> {
+    let mut guard = GLOBAL.write().unwrap_or_else(|p| p.into_inner());
+    let mut next = Global::clone(&guard);
+    change(&mut next)?;
+    *guard = Arc::new(next);
+    Ok(())
+}
+
+type Set = fn(&mut Global, &Value) -> Result<(), Error>;
+
+const KEYS: &[(&str, Set)] = &[
+    ("default_client_config", |g, v| {
+        g.default_config = if v.is_null() { None } else { Some(ClientConfig::from_value(v, "default_client_config")?) };
+        Ok(())
+    }),
+    ("disable_gzip", |g, v| put(&mut g.disable_gzip, boolean("disable_gzip", v))),
+    ("disable_pypi_version_check", |g, v| {
+        put(&mut g.disable_pypi_version_check, boolean("disable_pypi_version_check", v))
+    }),
+    ("status_forcelist", |g, v| put(&mut g.status_forcelist, statuses(v))),
+    ("max_retries", |g, v| put(&mut g.max_retries, count("max_retries", v, 0))),
+    ("max_retries_connect", |g, v| put(&mut g.max_retries_connect, count("max_retries_connect", v, 0))),
+    ("max_retry_backoff", |g, v| put(&mut g.max_retry_backoff, time("max_retry_backoff", v))),
+    ("max_connection_pool_size", |g, v| put(&mut g.pool_size, count("max_connection_pool_size", v, 1))),
+    ("disable_ssl", |g, v| put(&mut g.disable_ssl, boolean("disable_ssl", v))),
+    ("proxy", |g, v| put(&mut g.proxy, proxy(v))),
+    ("max_workers", |g, v| {
+        if v.is_null() {
+            return Ok(());
+        }
+        let n = v.as_i64().ok_or_else(|| Error::config("max_workers must be a whole number (it has no effect)"))?;
+        put(&mut g.max_workers, Ok(n))
+    }),
+    ("follow_redirects", |g, v| put(&mut g.follow_redirects, boolean("follow_redirects", v))),
+    ("file_download_chunk_size", |g, v| {
+        put(&mut g.file_download_chunk_size, chunk_size("file_download_chunk_size", v))
+    }),
+    ("file_upload_chunk_size", |g, v| put(&mut g.file_upload_chunk_size, chunk_size("file_upload_chunk_size", v))),
+    ("silence_feature_preview_warnings", |g, v| {
+        put(&mut g.silence_feature_preview_warnings, boolean("silence_feature_preview_warnings", v))
+    }),
+];
+
+/// Applies a YAML or JSON mapping of settings: all of it, or on any error nothing.
+pub fn apply_settings(input: &[u8]) -> Result<(), Error> {
+    let document = parse_mapping(input, "the settings")?;
+    for key in document.map.keys().filter(|k| !document.templates.contains(k)) {
+        if key == "concurrency_settings" || key == "ssl_context" {
+            return Err(Error::config(format!("{key} cannot be set by apply_settings")));
+        }
+        if !KEYS.iter().any(|(k, _)| k == key) {
+            return Err(unknown_key(key, &names(KEYS), "the settings"));
+        }
+    }
+    update(|global| {
+        for (key, value) in &document.map {
+            if let Some((_, set)) = KEYS.iter().find(|(k, _)| k == key) {
+                set(global, value)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn put<T>(into: &mut T, value: Result<T, Error>) -> Result<(), Error> {
+    *into = value?;
+    Ok(())
+}
+
+fn count(key: &str, value: &Value, least: u64) -> Result<u32, Error> {
+    u32::try_from(integer(key, value, least)?)
+        .ok()
+        .filter(|n| *n <= 1_000_000)
+        .ok_or_else(|| Error::config(format!("{key} is larger than 1000000")))
+}
+
+fn chunk_size(key: &str, value: &Value) -> Result<Option<u64>, Error> {
+    if value.is_null() { Ok(None) } else { integer(key, value, 1).map(Some) }
+}
+
+fn statuses(value: &Value) -> Result<Vec<u16>, Error> {
+    let bad = || Error::config("status_forcelist must be a list of HTTP status codes from 100 to 599");
+    let list = value.as_array().ok_or_else(bad)?;
+    let mut out: Vec<u16> = list
+        .iter()
+        .map(|v| v.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (100..600).contains(n)).ok_or_else(bad))
+        .collect::<Result<_, _>>()?;
+    out.sort_unstable();
+    out.dedup();
+    Ok(out)
+}
+
+fn proxy(value: &Value) -> Result<Option<String>, Error> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let given = text("proxy", value)?;
+    match reqwest::Url::parse(given) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(given.to_owned())),
+        // The text may hold a password, so it is not quoted.
+        _ => Err(Error::config("proxy must be an http:// or https:// URL, or null")),
+    }
+}
+
+impl Global {
+    /// Everything, under the keys of `apply_settings`; secrets redacted.
+    pub fn to_json(&self) -> Value {
+        let mut out = Map::new();
+        let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
+        put("default_client_config", self.default_config.as_ref().map_or(Value::Null, ClientConfig::to_json));
+        put("disable_gzip", json!(self.disable_gzip));
+        put("disable_pypi_version_check", json!(self.disable_pypi_version_check));
+        put("status_forcelist", json!(self.status_forcelist));
+        put("max_retries", json!(self.max_retries));
+        put("max_retries_connect", json!(self.max_retries_connect));
+        put("max_retry_backoff", seconds(self.max_retry_backoff));
+        put("max_connection_pool_size", json!(self.pool_size));
+        put("disable_ssl", json!(self.disable_ssl));
+        put("proxy", json!(self.proxy.as_deref().map(crate::redact::url)));
+        put("max_workers", json!(self.max_workers));
+        put("follow_redirects", json!(self.follow_redirects));
+        put("file_download_chunk_size", json!(self.file_download_chunk_size));
+        put("file_upload_chunk_size", json!(self.file_upload_chunk_size));
+        put("silence_feature_preview_warnings", json!(self.silence_feature_preview_warnings));
+        Value::Object(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test: the settings are the process's, and tests run side by side.
+    #[test]
+    fn all_or_nothing() {
+        let before = current().to_json();
+        for (bad, word) in [
+            ("max_retriez: 1", "did you mean 'max_retries'"),
+            ("max_retries: 1\nmax_retry_backoff: -1", "max_retry_backoff"),
+            ("max_retries: 3.5", "max_retries"),
+            ("max_retries: true", "max_retries"),
+            ("max_connection_pool_size: 0", "max_connection_pool_size"),
+            ("file_download_chunk_size: 0", "file_download_chunk_size"),
+            ("status_forcelist: abc", "status_forcelist"),
+            ("status_forcelist: [99]", "status_forcelist"),
+            ("proxy: 5", "proxy"),
+            ("proxy: user:canary@h", "proxy"),
+            ("concurrency_settings: {}", "concurrency_settings"),
+            ("_concurrency_settings: 1", "unknown key"),
+            ("default_client_config: {client_name: x}", "credentials"),
+            ("- 1", "mapping"),
+            ("{", "not valid"),
+        ] {
+            let e = apply_settings(bad.as_bytes()).unwrap_err();
+            assert!(e.message().contains(word), "{bad}: {e}");
+            assert!(!e.message().contains("canary"));
+            assert_eq!(current().to_json(), before, "{bad}");
+        }
+        assert_eq!(names(KEYS).len(), before.as_object().unwrap().len());
+        apply_settings(b"{\"file_upload_chunk_size\": 5, \"max_workers\": -3}").unwrap();
+        assert_eq!(current().file_upload_chunk_size, Some(5));
+        apply_settings(b"file_upload_chunk_size: null\nmax_workers: 5").unwrap();
+        assert_eq!(current().to_json(), before);
+    }
+}

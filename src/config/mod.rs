@@ -1,0 +1,7 @@
+//! Settings: of one client ([`ClientConfig`]) and of the process ([`global`]).
+
+pub mod client;
+pub mod global;
+pub mod load;
+
+pub use client::{BaseUrl, Checked, ClientConfig};

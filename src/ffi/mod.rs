@@ -1,0 +1,35 @@
+//! The C face. Converts and calls; decides nothing. The order of the `mod` lines is the order of the header.
+#![allow(unsafe_code)]
+// The names are C's.
+#![allow(non_camel_case_types)]
+
+pub mod version;
+
+pub mod status;
+
+pub mod error;
+
+pub mod response;
+
+pub mod credentials;
+
+pub mod token_provider;
+
+pub mod config;
+
+pub mod config_values;
+
+pub mod global;
+
+pub mod client;
+
+pub mod request;
+
+pub mod shortcuts;
+
+pub mod shutdown;
+
+pub(crate) mod guard;
+pub(crate) mod handle;
+pub(crate) mod notify;
+pub(crate) mod text;

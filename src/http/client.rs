@@ -1,0 +1,313 @@
+//! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Url};
+use tokio::sync::Semaphore;
+
+use super::class::Class;
+use super::error_body::{self, Refusal};
+use super::progress::Progress;
+use super::retry::{Budget, Fault, pause, retry_after};
+use super::token::TokenTransport;
+use super::transport::{Answer, Exchange, Failure, Settings, Transport};
+use crate::auth::TokenEngine;
+use crate::auth::engine::Header;
+use crate::config::{Checked, global};
+use crate::error::{Cause, Error, Phase, Status};
+
+/// The look at `/token/inspect` after a 401 must not make the failure much slower.
+const HINT_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub fn user_agent() -> HeaderValue {
+    HeaderValue::from_static(concat!("libcognite/", env!("CARGO_PKG_VERSION")))
+}
+
+/// A request ready to be sent any number of times.
+pub struct Call {
+    pub method: Method,
+    pub url: Url,
+    /// Whether the token goes along: only to the configured origin.
+    pub authorize: bool,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub class: Class,
+    /// For all of it: waiting, tokens, attempts, pauses.
+    pub total: Duration,
+}
+
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub attempts: u32,
+    pub elapsed: Duration,
+}
+
+impl Response {
+    /// A document of the library's own: no HTTP status, no headers.
+    pub fn of_json(value: &serde_json::Value) -> Self {
+        Self {
+            status: 0,
+            headers: HeaderMap::new(),
+            body: value.to_string().into_bytes(),
+            attempts: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+pub struct HttpClient {
+    checked: Checked,
+    transport: Arc<Transport>,
+    tokens: Arc<TokenEngine>,
+    /// Exchanges at a time: the reference's connection pool size.
+    permits: Semaphore,
+}
+
+/// What is known of a call while it runs; survives when the deadline cuts it off.
+#[derive(Default)]
+struct Ledger {
+    attempts: u32,
+    /// An attempt ended without telling whether it was applied.
+    doubt: bool,
+    last: Option<String>,
+    progress: Option<Arc<Progress>>,
+}
+
+impl HttpClient {
+    pub fn new(checked: Checked) -> Self {
+        let global = global::current();
+        let transport = Arc::new(Transport::new(Settings {
+            timeout: checked.config.timeout,
+            max_response_bytes: checked.config.max_response_bytes,
+            pool_size: global.pool_size as usize,
+            disable_ssl: global.disable_ssl,
+            proxy: global.proxy.clone(),
+        }));
+        let form = TokenTransport { transport: Arc::clone(&transport), timeout: checked.config.timeout };
+        let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
+        Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize) }
+    }
+
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
+    /// The `Authorization` value the client would send now.
+    pub async fn authorization(&self) -> Result<String, Error> {
+        let total = self.checked.config.total_timeout;
+        match tokio::time::timeout(total, self.tokens.header()).await {
+            Ok(header) => Ok(String::from_utf8_lossy(header?.value.as_bytes()).into_owned()),
+            Err(_) => Err(Error::new(Status::Timeout, format!("no token within {} ms", total.as_millis()))
+                .with(|d| d.cause = Some(Cause::TotalTimeout))),
+        }
+    }
+
+    pub async fn call(&self, call: Call) -> Result<Response, Error> {
+        let started = Instant::now();
+        let deadline = tokio::time::Instant::now() + call.total;
+        let mut ledger = Ledger::default();
+        let outcome = match tokio::time::timeout_at(deadline, self.attempts(&call, deadline, &mut ledger)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                // Cut off in mid-attempt: in doubt if the request may have left.
+                ledger.doubt |= ledger.progress.as_ref().is_some_and(|p| p.may_be_sent());
+                let last = ledger.last.as_deref().map(|l| format!("; the last one failed: {l}")).unwrap_or_default();
+                Err(Error::new(
+                    Status::Timeout,
+                    format!(
+                        "the call did not end within {} ms ({} attempts{last})",
+                        call.total.as_millis(),
+                        ledger.attempts
+                    ),
+                )
+                .with(|d| {
+                    d.cause = Some(Cause::TotalTimeout);
+                    d.retryable = call.class.repeats();
+                }))
+            }
+        };
+        match outcome {
+            Ok(answer) => {
+                let elapsed = started.elapsed();
+                self.log(&call, ledger.attempts, elapsed, &format!("{}", answer.status));
+                Ok(Response {
+                    status: answer.status,
+                    headers: answer.headers,
+                    body: answer.body,
+                    attempts: ledger.attempts,
+                    elapsed,
+                })
+            }
+            Err(mut error) => {
+                let d = error.detail_mut();
+                d.in_doubt = call.class.is_write() && ledger.doubt;
+                // A failure of the token has its own count, and never is an attempt at the API.
+                if d.attempts == 0 {
+                    d.attempts = ledger.attempts;
+                }
+                d.method = Some(call.method.to_string());
+                d.url = Some(crate::redact::url(call.url.as_str()));
+                self.log(&call, ledger.attempts, started.elapsed(), error.message());
+                Err(error)
+            }
+        }
+    }
+
+    /// `debug`: a line on standard error per call, as the reference has it; nothing that can be a secret.
+    fn log(&self, call: &Call, attempts: u32, elapsed: Duration, outcome: &str) {
+        if self.checked.config.debug {
+            use std::io::Write;
+            let url = crate::redact::url(call.url.as_str());
+            let ms = elapsed.as_millis();
+            let line = format!("[cognite] {} {url}: {outcome} ({attempts} attempts, {ms} ms)\n", call.method);
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    async fn attempts(
+        &self,
+        call: &Call,
+        deadline: tokio::time::Instant,
+        ledger: &mut Ledger,
+    ) -> Result<Answer, Error> {
+        let mut budget = Budget::default();
+        let mut renewed = false;
+        loop {
+            let permit = self.permits.acquire().await.map_err(|_| Error::shutdown())?;
+            let token = if call.authorize { Some(self.tokens.header().await?) } else { None };
+            let progress = Progress::new(!call.body.is_empty());
+            ledger.attempts += 1;
+            ledger.progress = Some(Arc::clone(&progress));
+            let outcome = self.transport.exchange(self.request(call, token.as_ref()), &progress).await;
+            ledger.progress = None;
+            drop(permit);
+            let (error, fault, sent, asked) = match outcome {
+                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+                Ok(answer) => {
+                    let auto = flag(&answer.headers, "cdf-is-auto-retryable");
+                    if answer.status == 401
+                        && !auto
+                        && !renewed
+                        && self.checked.config.refresh_on_401
+                        && token.as_ref().is_some_and(|t| self.tokens.refused(t))
+                    {
+                        renewed = true;
+                        continue;
+                    }
+                    self.judge(call, &answer, auto, ledger)
+                }
+                Err(failure) => judge_failure(failure, ledger),
+            };
+            let settings = global::current();
+            let again = budget.allows(fault, call.class, sent, &settings);
+            let wait = pause(budget.repeats(), settings.max_retry_backoff, asked);
+            if !again {
+                return Err(self.finish(error, call).await);
+            }
+            ledger.last = Some(error.message().to_owned());
+            // Sleeping into the deadline would only hide the error behind a timeout.
+            if tokio::time::Instant::now() + wait >= deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn request(&self, call: &Call, token: Option<&Header>) -> Exchange {
+        let mut headers = call.headers.clone();
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.value.clone());
+        }
+        Exchange {
+            method: call.method.clone(),
+            url: call.url.clone(),
+            headers,
+            body: call.body.clone(),
+            idle: self.checked.config.timeout,
+        }
+    }
+
+    /// An answer other than 2xx: its error, how it counts, and the pause it asks for.
+    fn judge(&self, call: &Call, answer: &Answer, auto: bool, ledger: &mut Ledger) -> Judged {
+        let mut error = error_body::error(&Refusal {
+            status: answer.status,
+            headers: &answer.headers,
+            body: &answer.body,
+            project: &self.checked.project,
+            cluster: self.checked.cluster_hint.as_deref(),
+        });
+        let asked = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+        let asked = asked.and_then(|v| retry_after(v, SystemTime::now()));
+        let settings = global::current();
+        // 5xx and 408 come from somewhere on the way, perhaps after the service did its work.
+        ledger.doubt |= !auto && (answer.status >= 500 || answer.status == 408);
+        let d = error.detail_mut();
+        d.retry_after = asked;
+        d.retryable = auto
+            || answer.status == 429
+            || (call.class.repeats() && settings.status_forcelist.contains(&answer.status));
+        (error, Fault::Status { code: answer.status, asked: auto }, true, asked)
+    }
+
+    /// Last facts of an error that is final.
+    async fn finish(&self, mut error: Error, call: &Call) -> Error {
+        if error.status() == Status::Access && self.checked.config.project_hint_on_401 && call.authorize {
+            let hint = tokio::time::timeout(HINT_TIMEOUT, self.other_projects()).await.ok().flatten();
+            if let Some(names) = hint.as_ref().filter(|n| !n.is_empty()) {
+                let message = format!("{}; the token does reach: {}", error.message(), names.join(", "));
+                error.set_message(message);
+            }
+            error.detail_mut().maybe_projects = Some(hint);
+        }
+        error
+    }
+
+    /// The projects the token reaches, other than ours; `None` when that cannot be found out.
+    async fn other_projects(&self) -> Option<Vec<String>> {
+        let base = &self.checked.base_url;
+        let target = super::url::resolve(base, "/api/v1/token/inspect", None).ok()?;
+        let token = self.tokens.header().await.ok()?;
+        let mut headers = crate::http::headers::standard(&self.checked).ok()?;
+        headers.insert(AUTHORIZATION, token.value);
+        let exchange =
+            Exchange { method: Method::GET, url: target.url, headers, body: Bytes::new(), idle: HINT_TIMEOUT };
+        let answer = self.transport.exchange(exchange, &Progress::new(false)).await.ok()?;
+        if answer.status != 200 {
+            return None;
+        }
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+        let mut names = Vec::new();
+        for project in body.get("projects")?.as_array()? {
+            names.push(project.get("projectUrlName")?.as_str()?.to_owned());
+        }
+        names.retain(|n| *n != self.checked.project);
+        names.sort();
+        Some(names)
+    }
+}
+
+type Judged = (Error, Fault, bool, Option<Duration>);
+
+fn judge_failure(failure: Failure, ledger: &mut Ledger) -> Judged {
+    let sent = failure.sent;
+    ledger.doubt |= sent;
+    let fault = match failure.cause {
+        Cause::IdleTimeout => Fault::Idle,
+        Cause::Tls | Cause::TooLarge => Fault::Final,
+        _ => Fault::Connection,
+    };
+    let mut error = failure.into_error();
+    let d = error.detail_mut();
+    d.retryable = fault != Fault::Final && (!sent || d.phase == Some(Phase::Connect));
+    (error, fault, sent, None)
+}
+
+fn flag(headers: &HeaderMap, name: &str) -> bool {
+    headers.get(name).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"true"))
+}

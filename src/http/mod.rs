@@ -1,0 +1,17 @@
+//! Requests: addresses, bodies, one exchange, repeats that are safe, errors from answers.
+
+pub mod body;
+pub mod class;
+pub mod client;
+pub mod error_body;
+pub mod failure;
+pub mod headers;
+pub mod progress;
+pub mod retry;
+pub mod tls;
+pub mod token;
+pub mod transport;
+pub mod url;
+
+pub use class::Class;
+pub use client::{Call, HttpClient, Response};

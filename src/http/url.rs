@@ -1,0 +1,184 @@
+//! Where a request goes: below the base URL or anywhere, with its query, and whether our token may go there.
+
+use reqwest::Url;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+use crate::auth::token_endpoint::form_encode;
+use crate::config::BaseUrl;
+use crate::error::Error;
+
+pub struct Target {
+    pub url: Url,
+    /// Below the base URL: its path from there on. Elsewhere: `None`.
+    pub path: Option<String>,
+    /// Same scheme, host and port as the base URL: the only place the token is sent to.
+    pub own_origin: bool,
+}
+
+/// `given` is a path that begins with `/` (put behind the base URL) or a full http(s) URL. `params` is a JSON object of
+/// query parameters, added to the query that is there.
+pub fn resolve(base: &BaseUrl, given: &str, params: Option<&str>) -> Result<Target, Error> {
+    let text = if given.starts_with('/') {
+        format!("{}{given}", base.text)
+    } else if given.starts_with("http://") || given.starts_with("https://") {
+        given.to_owned()
+    } else {
+        return Err(Error::argument("url must begin with / (a path below base_url), http:// or https://"));
+    };
+    let mut url = Url::parse(&text).map_err(|e| Error::argument(format!("url cannot be understood: {e}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::argument("url must not hold a user name or password"));
+    }
+    url.set_fragment(None);
+    if let Some(params) = params {
+        let mut query = url.query().unwrap_or_default().to_owned();
+        append_params(params, &mut query)?;
+        url.set_query(Some(query.as_str()).filter(|q| !q.is_empty()));
+    }
+    let own_origin = url.origin() == base.url.origin();
+    let prefix = base.url.path().trim_end_matches('/');
+    let path = match url.path().strip_prefix(prefix) {
+        Some(rest) if own_origin && (rest.is_empty() || rest.starts_with('/')) => Some(rest.to_owned()),
+        _ => None,
+    };
+    Ok(Target { url, path, own_origin })
+}
+
+fn append_params(params: &str, query: &mut String) -> Result<(), Error> {
+    let fault = || Error::argument("params must be a JSON object of query parameters");
+    for (name, value) in pairs(params).map_err(|_| fault())? {
+        let raw = value.get().trim();
+        let list: Vec<Box<RawValue>>;
+        let values: Vec<&str> = if raw.starts_with('[') {
+            list = serde_json::from_str(raw).map_err(|_| fault())?;
+            list.iter().map(|v| v.get().trim()).collect()
+        } else {
+            vec![raw]
+        };
+        for value in values {
+            if !query.is_empty() {
+                query.push('&');
+            }
+            form_encode(&name, query);
+            query.push('=');
+            form_encode(&scalar(&name, value)?, query);
+        }
+    }
+    Ok(())
+}
+
+/// The members of a JSON object in their order, values as they are written: numbers keep every digit.
+pub fn pairs(object: &str) -> Result<Vec<(String, Box<RawValue>)>, serde_json::Error> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, Box<RawValue>)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut out = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                out.push(entry);
+            }
+            Ok(out)
+        }
+    }
+    let mut de = serde_json::Deserializer::from_str(object);
+    let out = de.deserialize_map(Pairs)?;
+    de.end()?;
+    Ok(out)
+}
+
+/// A query value as text: null is empty, integers keep their digits, fractions are written as Python does.
+fn scalar(name: &str, raw: &str) -> Result<String, Error> {
+    match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw).map_err(|_| Error::argument("params must be a JSON object")),
+        Some(b'n') => Ok(String::new()),
+        Some(b't' | b'f') => Ok(raw.to_owned()),
+        Some(b'{' | b'[') => {
+            Err(Error::argument(format!("params.{name} must be text, a number, a boolean, null or a list of these")))
+        }
+        _ if raw.contains(['.', 'e', 'E']) => match raw.parse::<f64>() {
+            Ok(v) if v.is_finite() => Ok(float(v)),
+            _ => Err(Error::argument(format!("params.{name} is a number too large to send"))),
+        },
+        _ => Ok(raw.to_owned()),
+    }
+}
+
+/// Shortest digits that read back the same: `1.5`, `2.0`, `1e+21`, `1e-05`.
+fn float(v: f64) -> String {
+    let sci = format!("{v:e}");
+    let (digits, exponent) = sci.split_once('e').unwrap_or((&sci, "0"));
+    match exponent.parse::<i32>() {
+        Ok(e) if (-4..16).contains(&e) => {
+            let plain = format!("{v}");
+            if plain.contains('.') { plain } else { plain + ".0" }
+        }
+        Ok(e) => format!("{digits}e{}{:02}", if e < 0 { '-' } else { '+' }, e.abs()),
+        Err(_) => sci,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(text: &str) -> BaseUrl {
+        BaseUrl { text: text.into(), url: Url::parse(text).unwrap() }
+    }
+
+    fn go(given: &str, params: Option<&str>) -> Target {
+        resolve(&base("https://h.x/pre"), given, params).unwrap()
+    }
+
+    #[test]
+    fn addresses() {
+        for (given, url, path) in [
+            ("/a", "https://h.x/pre/a", Some("/a")),
+            ("/a/./b/../c", "https://h.x/pre/a/c", Some("/a/c")),
+            ("/a//b", "https://h.x/pre/a//b", Some("/a//b")),
+            ("/a?x=1&y=a%20b&z#f", "https://h.x/pre/a?x=1&y=a%20b&z", Some("/a")),
+            ("https://h.x/other?x=1", "https://h.x/other?x=1", None),
+            ("https://H.X:443/pre/b", "https://h.x/pre/b", Some("/b")),
+            ("https://h.x/prefix", "https://h.x/prefix", None),
+        ] {
+            let t = go(given, None);
+            assert_eq!((t.url.as_str(), t.path.as_deref(), t.own_origin), (url, path, true), "{given}");
+        }
+        for foreign in ["http://h.x/pre/a", "https://h.x:444/pre/a", "https://h.x.evil/pre/a", "https://evil/pre"] {
+            let t = go(foreign, None);
+            assert!(!t.own_origin && t.path.is_none(), "{foreign}");
+        }
+        for bad in ["", "assets", "HTTPS://h", "ftp://x", "https://", "https://u:p@h.x/"] {
+            assert!(resolve(&base("https://h.x"), bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn parameters() {
+        let q = |given: &str, params: &str| go(given, Some(params)).url.query().map(str::to_owned);
+        assert_eq!(q("/a?x=1", r#"{"z":3}"#).as_deref(), Some("x=1&z=3"));
+        assert_eq!(q("/a", "{}"), None);
+        assert_eq!(
+            q("/a", r#"{"t":true,"n":null,"i":123456789012345678901234567890,"l":[1,"b c",null],"e":[],"k&=":"ø/"}"#)
+                .as_deref(),
+            Some("t=true&n=&i=123456789012345678901234567890&l=1&l=b+c&l=&k%26%3D=%C3%B8%2F")
+        );
+        for (v, text) in [
+            ("1.5", "1.5"),
+            ("2.0", "2.0"),
+            ("1e21", "1e%2B21"),
+            ("1E-5", "1e-05"),
+            ("1e15", "1000000000000000.0"),
+            ("-0.0", "-0.0"),
+        ] {
+            assert_eq!(q("/a", &format!("{{\"v\":{v}}}")).unwrap(), format!("v={text}"));
+        }
+        for bad in ["[]", "{", "{\"a\":{}}", "{\"a\":[[1]]}", "{\"a\":1e999}", "{} x", "{\"a\":NaN}", ""] {
+            assert!(resolve(&base("https://h"), "/a", Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

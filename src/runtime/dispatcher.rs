@@ -1,0 +1,162 @@
+//! The callback threads: user code never runs on an I/O thread, so a slow callback delays callbacks only.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::panics;
+use crate::sys::signals::{Kind, Masked, mask_this_thread};
+
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// How long an exiting process waits for a callback that is running.
+const EXIT_WAIT: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is running a callback of ours.
+pub fn in_callback() -> bool {
+    IN_CALLBACK.with(Cell::get)
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// No more jobs will come: run what is there, then end.
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    ready: Condvar,
+}
+
+/// Threads start with the first job: a program that only makes blocking calls has none.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    wanted: usize,
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Dispatcher {
+    pub fn new(threads: usize) -> Self {
+        Self { shared: Arc::default(), threads: Mutex::default(), wanted: threads.max(1) }
+    }
+
+    /// Queues a job. Completions are never dropped; how many there can be is bounded where calls are accepted.
+    /// Answers whether a thread is there to run it.
+    pub fn push(&self, job: Job) -> bool {
+        lock(&self.shared.state).jobs.push_back(job);
+        self.shared.ready.notify_one();
+        self.start()
+    }
+
+    fn start(&self) -> bool {
+        let mut threads = lock(&self.threads);
+        if !threads.is_empty() {
+            return true;
+        }
+        let _mask = Masked::while_starting(Kind::Callback);
+        for _ in 0..self.wanted {
+            let shared = Arc::clone(&self.shared);
+            let started = std::thread::Builder::new().name("cognite-cb".into()).spawn(move || run(&shared));
+            if let Ok(handle) = started {
+                threads.push(handle);
+            }
+        }
+        !threads.is_empty()
+    }
+
+    /// Makes sure a thread exists before a call is accepted that will need it.
+    pub fn ensure_started(&self) -> bool {
+        self.start()
+    }
+
+    /// Runs what is queued, then ends the threads. Not from a callback thread.
+    pub fn close(&self) {
+        lock(&self.shared.state).closed = true;
+        self.shared.ready.notify_all();
+        for handle in lock(&self.threads).drain(..) {
+            let _ = handle.join();
+        }
+    }
+}
+
+fn run(shared: &Shared) {
+    mask_this_thread(Kind::Callback);
+    IN_CALLBACK.with(|c| c.set(true));
+    loop {
+        let mut state = lock(&shared.state);
+        let job = loop {
+            if let Some(job) = state.jobs.pop_front() {
+                break job;
+            }
+            if state.closed {
+                return;
+            }
+            state = shared.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        gate::pass(|| {
+            // A callback that unwinds (Rust hosts only; C++ must not throw) loses its own rest, nothing else.
+            let _ = panics::contain(job);
+        });
+    }
+}
+
+/// The exit gate: once the process is exiting no callback begins, as the objects it would touch are being destroyed.
+pub mod gate {
+    use super::{Condvar, Duration, EXIT_WAIT, Instant, Mutex, PoisonError, in_callback, lock};
+
+    struct Gate {
+        closed: bool,
+        running: usize,
+    }
+
+    static GATE: Mutex<Gate> = Mutex::new(Gate { closed: false, running: 0 });
+    static LEFT: Condvar = Condvar::new();
+
+    pub fn pass(callback: impl FnOnce()) {
+        {
+            let mut gate = lock(&GATE);
+            if gate.closed {
+                drop(gate);
+                // The process ends while this thread sleeps. The callback is kept, not dropped: it owns handles
+                // whose release would be a callback of its own kind.
+                std::mem::forget(callback);
+                loop {
+                    std::thread::park_timeout(Duration::from_secs(3600));
+                }
+            }
+            gate.running += 1;
+        }
+        callback();
+        lock(&GATE).running -= 1;
+        LEFT.notify_all();
+    }
+
+    /// Called by the exit handler: closes the gate, then waits a moment for callbacks that are running.
+    pub fn close() {
+        let until = Instant::now() + EXIT_WAIT;
+        let mut gate = lock(&GATE);
+        gate.closed = true;
+        // exit() called inside a callback: that one never ends.
+        let own = usize::from(in_callback());
+        while gate.running > own {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            gate = LEFT.wait_timeout(gate, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Start, use and end of the engine. One per process at a time; it may be started again after a shutdown.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::completion::Completion;
+use super::dispatcher::{self, Dispatcher, Job};
+use super::panics::{self, contained};
+use crate::error::{Error, Status};
+use crate::sys::process;
+use crate::sys::signals::{Kind, Masked, mask_this_thread};
+
+pub use super::dispatcher::in_callback;
+
+/// Stack of an I/O thread. Virtual memory: only what is touched counts.
+const IO_STACK: usize = 2 << 20;
+/// Threads for blocking system calls (host name look-ups) at most.
+const MAX_BLOCKING: usize = 8;
+/// How long a shutdown waits for a host name look-up that cannot be interrupted.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(30);
+
+pub struct Engine {
+    handle: Handle,
+    runtime: Mutex<Option<tokio::runtime::Runtime>>,
+    dispatcher: Dispatcher,
+    /// Asks the host for things (tokens). Apart from the completions, so that a callback which waits for a call that
+    /// waits for a token does not wait for itself.
+    askers: Dispatcher,
+    /// Calls between being accepted and being handed to the runtime; a shutdown lets them finish that step.
+    submitting: AtomicUsize,
+}
+
+enum State {
+    Stopped,
+    Running(Arc<Engine>),
+    Stopping,
+}
+
+static STATE: Mutex<State> = Mutex::new(State::Stopped);
+static STOPPED: Condvar = Condvar::new();
+/// The process whose threads the engine has; 0 while it has none. Read without a lock: in a forked child any lock
+/// may be held for ever by a thread that does not exist there.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    static IO_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this process was forked from one whose engine was running: no thread of it exists here.
+pub fn is_forked_child() -> bool {
+    let owner = OWNER.load(Ordering::Acquire);
+    owner != 0 && owner != process::id()
+}
+
+impl Engine {
+    fn start() -> Result<Arc<Self>, Error> {
+        // The I/O threads inherit this mask, so there is no moment in which one could take a signal.
+        let _mask = Masked::while_starting(Kind::Io);
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(2));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(MAX_BLOCKING)
+            .thread_name("cognite-io")
+            .thread_stack_size(IO_STACK)
+            .on_thread_start(|| {
+                mask_this_thread(Kind::Io);
+                IO_THREAD.with(|c| c.set(true));
+            })
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|e| Error::new(Status::Io, format!("the I/O threads could not be started: {e}")))?;
+        Ok(Arc::new(Self {
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
+            dispatcher: Dispatcher::new(1),
+            askers: Dispatcher::new(1),
+            submitting: AtomicUsize::new(0),
+        }))
+    }
+
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+}
+
+/// A use of the engine during which it is not shut down. Short: hand over the work, then drop it.
+pub struct Use(Arc<Engine>);
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.0.submitting.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// The running engine, started if need be.
+pub fn enter() -> Result<Use, Error> {
+    if is_forked_child() {
+        return Err(forked());
+    }
+    let mut state = lock(&STATE);
+    let engine = match &*state {
+        State::Running(engine) => Arc::clone(engine),
+        State::Stopping => return Err(Error::shutdown()),
+        State::Stopped => {
+            static EXIT_HANDLER: AtomicBool = AtomicBool::new(false);
+            let engine = Engine::start()?;
+            if !EXIT_HANDLER.swap(true, Ordering::AcqRel) {
+                process::at_exit(on_exit);
+            }
+            OWNER.store(process::id(), Ordering::Release);
+            *state = State::Running(Arc::clone(&engine));
+            engine
+        }
+    };
+    engine.submitting.fetch_add(1, Ordering::Acquire);
+    Ok(Use(engine))
+}
+
+pub fn forked() -> Error {
+    Error::new(
+        Status::Forked,
+        "this process was forked while the library was in use; its threads exist in the parent only. Fork before the first call or after cognite_shutdown, or call exec",
+    )
+}
+
+extern "C" fn on_exit() {
+    let owner = OWNER.load(Ordering::Acquire);
+    if owner != 0 && owner == process::id() {
+        dispatcher::gate::close();
+    }
+}
+
+/// Runs `future` on the I/O threads and waits for it. The caller's thread only sleeps: it may have any signal mask
+/// and any small stack.
+pub fn block_on<T, F>(future: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    let (tell, told) = mpsc::sync_channel(1);
+    {
+        let engine = enter()?;
+        engine.0.handle.spawn(async move {
+            let result = contained(future).await.and_then(|r| r);
+            let _ = tell.send(result);
+        });
+    }
+    // The sender is dropped without a word only when the runtime drops the task: shutdown.
+    told.recv().unwrap_or_else(|_| Err(Error::shutdown()))
+}
+
+/// Runs `future` on the I/O threads and has `deliver` called with its result on the callback thread, exactly once.
+/// An error means: not accepted, `deliver` is never called.
+pub fn spawn_notified<T, F>(future: F, deliver: impl FnOnce(Result<T, Error>) + Send + 'static) -> Result<(), Error>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    let engine = enter()?;
+    if !engine.0.dispatcher.ensure_started() {
+        return Err(Error::new(Status::Io, "the callback thread could not be started"));
+    }
+    let completion = Completion::new(Arc::clone(&engine.0), deliver);
+    engine.0.handle.spawn(async move {
+        let result = contained(future).await.and_then(|r| r);
+        completion.complete(result);
+    });
+    Ok(())
+}
+
+/// Whether the calling thread is one of ours that must run no code of the host's.
+pub fn on_io_thread() -> bool {
+    IO_THREAD.with(Cell::get)
+}
+
+/// Queues `job` for a callback thread: for callbacks that are not completions, such as asking for a token.
+pub fn run_later(job: Job) -> Result<(), Error> {
+    let engine = enter()?;
+    if engine.0.askers.push(job) {
+        Ok(())
+    } else {
+        Err(Error::new(Status::Io, "the callback thread could not be started"))
+    }
+}
+
+/// Refuses new calls, ends the running ones (each is told), waits until the last callback has returned, joins every
+/// thread. Afterwards the next call starts afresh. A second caller waits for the first.
+pub fn shutdown() -> Result<(), Error> {
+    if is_forked_child() {
+        return Err(forked());
+    }
+    if in_callback() {
+        return Err(Error::new(
+            Status::WouldDeadlock,
+            "cognite_shutdown waits for callbacks and so cannot be called from one",
+        ));
+    }
+    let engine = {
+        let mut state = lock(&STATE);
+        loop {
+            match &*state {
+                State::Stopped => return Ok(()),
+                State::Stopping => state = STOPPED.wait(state).unwrap_or_else(PoisonError::into_inner),
+                State::Running(engine) => {
+                    let engine = Arc::clone(engine);
+                    *state = State::Stopping;
+                    break engine;
+                }
+            }
+        }
+    };
+    while engine.submitting.load(Ordering::Acquire) != 0 {
+        std::thread::yield_now();
+    }
+    let runtime = lock(&engine.runtime).take();
+    if let Some(runtime) = runtime {
+        // Dropping the tasks drops their completions, which tell on the callback thread.
+        let _ = panics::contain(|| runtime.shutdown_timeout(SHUTDOWN_WAIT));
+    }
+    engine.askers.close();
+    engine.dispatcher.close();
+    OWNER.store(0, Ordering::Release);
+    *lock(&STATE) = State::Stopped;
+    STOPPED.notify_all();
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Panics are our defects: contained, kept off the host's stderr, and reported with their place.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Once;
+use std::task::{Context, Poll};
+
+use crate::error::Error;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Puts our hook before the one that is there. Ours acts only on panics inside [`contain`]; every other panic of the
+/// process (Rust hosts link this crate too) goes on to the hook that was set before.
+fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if DEPTH.with(Cell::get) == 0 {
+                return before(info);
+            }
+            let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
+            LAST.with(|l| *l.borrow_mut() = Some(place));
+        }));
+    });
+}
+
+/// Runs `f`; a panic inside becomes an INTERNAL error with the place of the panic. Its text stays out: it could hold
+/// a value of the host's.
+pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Error> {
+    install_hook();
+    DEPTH.with(|d| d.set(d.get() + 1));
+    let result = catch_unwind(AssertUnwindSafe(f));
+    DEPTH.with(|d| d.set(d.get() - 1));
+    result.map_err(|payload| {
+        let place = LAST.with(|l| l.borrow_mut().take()).unwrap_or_default();
+        drop_quietly(payload);
+        Error::internal(format!("panic at {place}"))
+    })
+}
+
+/// A payload may itself panic when dropped; then it is leaked rather than let out.
+fn drop_quietly(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        std::mem::forget(second);
+    }
+}
+
+/// [`contain`] for a future: every poll is guarded, and after a panic the future is not polled again.
+pub struct Contained<F>(Option<Pin<Box<F>>>);
+
+pub fn contained<F: Future>(future: F) -> Contained<F> {
+    Contained(Some(Box::pin(future)))
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = Result<F::Output, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(inner) = self.0.as_mut() else {
+            return Poll::Ready(Err(Error::internal("a finished task was polled")));
+        };
+        match contain(|| inner.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => {
+                self.0 = None;
+                Poll::Ready(Ok(value))
+            }
+            Err(e) => {
+                if let Some(inner) = self.0.take() {
+                    let _ = contain(move || drop(inner));
+                }
+                Poll::Ready(Err(e))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_with_its_place_and_without_its_text() {
+        let e = contain(|| panic!("canary {}", 1)).map(|_: ()| ()).unwrap_err();
+        assert!(e.message().contains("panics.rs:") && !e.message().contains("canary"), "{e}");
+        assert_eq!(contain(|| 5).unwrap(), 5);
+    }
+}

@@ -74,7 +74,7 @@ pub struct ClientCredentials {
 pub enum Credentials {
     Token(Secret),
     Provider(Arc<dyn TokenProvider>),
-    ClientCredentials(ClientCredentials),
+    ClientCredentials(Box<ClientCredentials>),
 }
 
 /// Names that cannot be form fields: the reference refuses them, as they are arguments of its HTTP call.
@@ -101,7 +101,7 @@ impl Credentials {
             }
         }
         check_token_url(token_url)?;
-        Ok(Credentials::ClientCredentials(ClientCredentials {
+        Ok(Credentials::ClientCredentials(Box::new(ClientCredentials {
             token_url: token_url.to_owned(),
             client_id: client_id.to_owned(),
             client_secret: Secret::new(client_secret),
@@ -111,7 +111,7 @@ impl Credentials {
             leeway: DEFAULT_LEEWAY,
             timeout: None,
             follow_redirects: false,
-        }))
+        })))
     }
 
     /// Client credentials of a Microsoft Entra ID tenant for one CDF cluster.

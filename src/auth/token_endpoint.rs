@@ -168,7 +168,7 @@ mod tests {
 
     fn cc() -> ClientCredentials {
         match Credentials::client_credentials("https://idp/t?x=1", "i d", "p@ss wørd&", Scopes::None).unwrap() {
-            Credentials::ClientCredentials(cc) => cc,
+            Credentials::ClientCredentials(cc) => *cc,
             _ => panic!(),
         }
     }

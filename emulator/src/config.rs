@@ -1,0 +1,49 @@
+//! What a start of the emulator can be told.
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub host: String,
+    /// 0 takes a free port.
+    pub port: u16,
+    pub project: String,
+    pub client_id: String,
+    pub client_secret: String,
+    /// A token that is always valid, besides those the token endpoint issues.
+    pub token: Option<String>,
+    /// Seconds.
+    pub token_lifetime: u64,
+    pub limits: Limits,
+}
+
+/// Ceilings of what is kept in memory.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub datapoints: u64,
+    /// Resources of every kind and RAW rows together.
+    pub resources: u64,
+    /// Bytes of resources and RAW rows, estimated.
+    pub bytes: u64,
+    /// Bytes of a request body, before and after decompression.
+    pub body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { datapoints: 200_000_000, resources: 2_000_000, bytes: 2 << 30, body: 64 << 20 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 0,
+            project: "demo".into(),
+            client_id: "emulator-client".into(),
+            client_secret: "emulator-secret".into(),
+            token: None,
+            token_lifetime: 3600,
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Aggregates over one bucket of a numeric time series.
+//!
+//! The datapoints are samples of a function: constant between samples if the series is a step series, a straight line
+//! otherwise, and not defined before the first and after the last sample. Averages and variances are integrals of that
+//! function over the part of the bucket where it is defined.
+
+use super::series::{Series, Values};
+use super::status::{Category, Rules, category};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Aggregate {
+    Average,
+    Max,
+    Min,
+    Count,
+    Sum,
+    Interpolation,
+    StepInterpolation,
+    ContinuousVariance,
+    DiscreteVariance,
+    TotalVariation,
+    CountGood,
+    CountUncertain,
+    CountBad,
+    DurationGood,
+    DurationUncertain,
+    DurationBad,
+    MaxDatapoint,
+    MinDatapoint,
+}
+
+pub const NAMES: [(&str, Aggregate); 18] = [
+    ("average", Aggregate::Average),
+    ("max", Aggregate::Max),
+    ("min", Aggregate::Min),
+    ("count", Aggregate::Count),
+    ("sum", Aggregate::Sum),
+    ("interpolation", Aggregate::Interpolation),
+    ("stepInterpolation", Aggregate::StepInterpolation),
+    ("continuousVariance", Aggregate::ContinuousVariance),
+    ("discreteVariance", Aggregate::DiscreteVariance),
+    ("totalVariation", Aggregate::TotalVariation),
+    ("countGood", Aggregate::CountGood),
+    ("countUncertain", Aggregate::CountUncertain),
+    ("countBad", Aggregate::CountBad),
+    ("durationGood", Aggregate::DurationGood),
+    ("durationUncertain", Aggregate::DurationUncertain),
+    ("durationBad", Aggregate::DurationBad),
+    ("maxDatapoint", Aggregate::MaxDatapoint),
+    ("minDatapoint", Aggregate::MinDatapoint),
+];
+
+impl Aggregate {
+    pub fn parse(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(n, _)| *n == name).map(|(_, a)| *a)
+    }
+
+    /// Written as an integer in JSON.
+    pub fn is_integer(self) -> bool {
+        use Aggregate as A;
+        matches!(
+            self,
+            A::Count
+                | A::CountGood
+                | A::CountUncertain
+                | A::CountBad
+                | A::DurationGood
+                | A::DurationUncertain
+                | A::DurationBad
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extreme {
+    pub timestamp: i64,
+    pub value: f64,
+    pub code: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregatePoint {
+    pub timestamp: i64,
+    numbers: [Option<f64>; 16],
+    pub max: Option<Extreme>,
+    pub min: Option<Extreme>,
+}
+
+impl AggregatePoint {
+    pub fn number(&self, which: Aggregate) -> Option<f64> {
+        self.numbers.get(which as usize).copied().flatten()
+    }
+
+    pub fn has(&self, which: Aggregate) -> bool {
+        match which {
+            Aggregate::MaxDatapoint => self.max.is_some(),
+            Aggregate::MinDatapoint => self.min.is_some(),
+            _ => self.number(which).is_some(),
+        }
+    }
+
+    fn set(&mut self, which: Aggregate, value: f64) {
+        if let Some(slot) = self.numbers.get_mut(which as usize) {
+            *slot = Some(value);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    t: i64,
+    v: f64,
+    category: Category,
+    bad: bool,
+}
+
+pub struct View<'a> {
+    series: &'a Series,
+    values: &'a [f64],
+    rules: Rules,
+    is_step: bool,
+}
+
+impl<'a> View<'a> {
+    /// None for string series, which have no aggregates.
+    pub fn new(series: &'a Series, rules: Rules, is_step: bool) -> Option<Self> {
+        match &series.values {
+            Values::Numbers(values) => Some(Self { series, values, rules, is_step }),
+            Values::Texts(_) => None,
+        }
+    }
+
+    fn sample(&self, n: usize) -> Option<Sample> {
+        let t = *self.series.ts.get(n)?;
+        let category = self.series.mark(t).map_or(Category::Good, |m| category(m.code));
+        Some(Sample { t, v: *self.values.get(n)?, category, bad: self.rules.is_bad(category) })
+    }
+
+    /// The bucket `begin <= t < end`, which holds the datapoints lo..hi (at least one).
+    pub fn bucket(&self, begin: i64, end: i64, lo: usize, hi: usize) -> AggregatePoint {
+        let mut point = AggregatePoint { timestamp: begin, numbers: [None; 16], max: None, min: None };
+        self.statuses(&mut point, begin, end, lo, hi);
+        // Ignored datapoints are as good as not there: what is beside them are neighbours.
+        let visible = |s: &Sample| !(self.rules.ignore_bad && s.bad);
+        let previous = (0..lo).rev().filter_map(|n| self.sample(n)).find(visible);
+        let next = (hi..self.series.len()).filter_map(|n| self.sample(n)).find(visible);
+        let inside = || (lo..hi).filter_map(|n| self.sample(n)).filter(visible);
+
+        self.interpolate(&mut point, begin, previous, inside().next().or(next));
+        let mut count = 0_u64;
+        let (mut sum, mut min, mut max) = (0.0, None::<Sample>, None::<Sample>);
+        for s in inside().filter(|s| !s.bad) {
+            count += 1;
+            sum += s.v;
+            if min.is_none_or(|m| s.v < m.v) {
+                min = Some(s);
+            }
+            if max.is_none_or(|m| s.v > m.v) {
+                max = Some(s);
+            }
+        }
+        let (Some(min), Some(max)) = (min, max) else { return point };
+        let mean = sum / count as f64;
+        let spread: f64 = inside().filter(|s| !s.bad).map(|s| (s.v - mean) * (s.v - mean)).sum();
+        point.set(Aggregate::Count, count as f64);
+        point.set(Aggregate::Sum, sum);
+        point.set(Aggregate::Min, min.v);
+        point.set(Aggregate::Max, max.v);
+        point.set(Aggregate::DiscreteVariance, spread / count as f64);
+        let extreme = |s: Sample| {
+            let code = self.series.mark(s.t).map_or(0, |m| m.code);
+            Some(Extreme { timestamp: s.t, value: s.v, code })
+        };
+        (point.min, point.max) = (extreme(min), extreme(max));
+
+        // Integrals are taken of the distance to one of the values: large offsets would eat the digits of the variance.
+        let base = min.v;
+        let (mut time, mut area, mut square, mut variation) = (0.0, 0.0, 0.0, 0.0);
+        let mut last: Option<Sample> = None;
+        for b in previous.into_iter().chain(inside()).chain(next) {
+            let Some(a) = last.replace(b) else { continue };
+            if a.bad {
+                continue;
+            }
+            let (from, to) = (a.t.max(begin), b.t.min(end));
+            let constant = self.is_step || b.bad;
+            if from < to {
+                let length = (to - from) as f64;
+                let value = |t: i64| {
+                    if constant { a.v } else { a.v + (b.v - a.v) * ((t - a.t) as f64 / (b.t - a.t) as f64) }
+                };
+                let (p, q) = (value(from) - base, value(to) - base);
+                time += length;
+                area += (p + q) / 2.0 * length;
+                square += (p * p + p * q + q * q) / 3.0 * length;
+                variation += (q - p).abs();
+            }
+            // A jump belongs to the bucket of the datapoint it leads to.
+            if self.is_step && !b.bad && (begin..end).contains(&b.t) {
+                variation += (b.v - a.v).abs();
+            }
+        }
+        let (average, variance) = if time > 0.0 {
+            let offset = area / time;
+            (base + offset, (square / time - offset * offset).max(0.0))
+        } else {
+            (mean, 0.0)
+        };
+        point.set(Aggregate::Average, average);
+        point.set(Aggregate::ContinuousVariance, variance);
+        point.set(Aggregate::TotalVariation, variation);
+        point
+    }
+
+    fn interpolate(&self, point: &mut AggregatePoint, begin: i64, previous: Option<Sample>, following: Option<Sample>) {
+        if let Some(exact) = following.filter(|s| s.t == begin) {
+            if !exact.bad {
+                point.set(Aggregate::Interpolation, exact.v);
+                point.set(Aggregate::StepInterpolation, exact.v);
+            }
+            return;
+        }
+        let Some(p) = previous.filter(|s| !s.bad) else { return };
+        point.set(Aggregate::StepInterpolation, p.v);
+        match following {
+            _ if self.is_step => point.set(Aggregate::Interpolation, p.v),
+            Some(n) if n.bad => point.set(Aggregate::Interpolation, p.v),
+            Some(n) => {
+                let part = (begin - p.t) as f64 / (n.t - p.t) as f64;
+                point.set(Aggregate::Interpolation, p.v + (n.v - p.v) * part);
+            }
+            None => {}
+        }
+    }
+
+    /// Counts and durations by status look at every datapoint, whatever the query ignores.
+    fn statuses(&self, point: &mut AggregatePoint, begin: i64, end: i64, lo: usize, hi: usize) {
+        let mut counts = [0.0; 3];
+        let mut durations = [0.0; 3];
+        let slot = |c: Category| match c {
+            Category::Good => 0,
+            Category::Uncertain => 1,
+            Category::Bad => 2,
+        };
+        let mut last: Option<Sample> = None;
+        for n in lo.saturating_sub(1)..=hi {
+            let Some(b) = self.sample(n) else { continue };
+            if let (true, Some(count)) = ((lo..hi).contains(&n), counts.get_mut(slot(b.category))) {
+                *count += 1.0;
+            }
+            if let Some(a) = last.replace(b)
+                && let Some(duration) = durations.get_mut(slot(a.category))
+            {
+                *duration += (b.t.min(end) - a.t.max(begin)).max(0) as f64;
+            }
+        }
+        let [good, uncertain, bad] = counts;
+        point.set(Aggregate::CountGood, good);
+        point.set(Aggregate::CountUncertain, uncertain);
+        point.set(Aggregate::CountBad, bad);
+        let [good, uncertain, bad] = durations;
+        point.set(Aggregate::DurationGood, good);
+        point.set(Aggregate::DurationUncertain, uncertain);
+        point.set(Aggregate::DurationBad, bad);
+    }
+}
+
+#[cfg(test)]
+#[path = "aggregate_tests.rs"]
+mod tests;

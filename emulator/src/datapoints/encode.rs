@@ -1,0 +1,275 @@
+//! Found datapoints as JSON or protobuf. They are written straight from the columns.
+
+use prost::Message;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+use super::aggregate::{Aggregate, AggregatePoint, Extreme, NAMES};
+use super::proto;
+use super::series::{Series, Values};
+use super::status::{Mark, symbol};
+use crate::call::Reply;
+use crate::resources::table::Object;
+
+pub enum Points<'a> {
+    /// Positions in the series; None where nothing was ever inserted.
+    Raw(Option<&'a Series>, Vec<usize>),
+    Aggregates(Vec<AggregatePoint>, Vec<Aggregate>),
+}
+
+pub struct Found<'a> {
+    pub id: i64,
+    pub row: &'a Object,
+    pub points: Points<'a>,
+    pub next_cursor: Option<String>,
+    pub include_status: bool,
+}
+
+pub fn json(found: &[Found]) -> Reply {
+    struct Answer<'a>(&'a [Found<'a>]);
+    impl Serialize for Answer<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry("items", self.0)?;
+            map.end()
+        }
+    }
+    Reply::ok(&Answer(found))
+}
+
+impl Serialize for Found<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        for name in ["externalId", "isString", "isStep", "type", "unit", "unitExternalId"] {
+            if let Some(value) = self.row.get(name) {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        if let Some(cursor) = &self.next_cursor {
+            map.serialize_entry("nextCursor", cursor)?;
+        }
+        map.serialize_entry("datapoints", &List(self))?;
+        map.end()
+    }
+}
+
+struct List<'a>(&'a Found<'a>);
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let show = self.0.include_status;
+        match &self.0.points {
+            Points::Raw(None, _) => serializer.collect_seq([(); 0]),
+            Points::Raw(Some(series), picks) => {
+                serializer.collect_seq(picks.iter().filter_map(|n| JsonPoint::new(series, *n, show)))
+            }
+            Points::Aggregates(points, wanted) => {
+                serializer.collect_seq(points.iter().map(|point| JsonAggregate { point, wanted, show }))
+            }
+        }
+    }
+}
+
+enum Cell<'a> {
+    Number(f64),
+    Text(&'a str),
+}
+
+struct JsonPoint<'a> {
+    timestamp: i64,
+    value: Option<Cell<'a>>,
+    mark: Option<&'a Mark>,
+}
+
+impl<'a> JsonPoint<'a> {
+    fn new(series: &'a Series, n: usize, show: bool) -> Option<Self> {
+        let timestamp = *series.ts.get(n)?;
+        let mark = series.mark(timestamp);
+        let value = match &series.values {
+            _ if mark.is_some_and(|m| m.null) => None,
+            Values::Numbers(list) => Some(Cell::Number(*list.get(n)?)),
+            Values::Texts(list) => Some(Cell::Text(list.get(n)?)),
+        };
+        Some(Self { timestamp, value, mark: mark.filter(|m| show && m.code != 0) })
+    }
+}
+
+#[derive(serde::Serialize)]
+struct JsonStatus {
+    code: u32,
+    symbol: &'static str,
+}
+
+fn json_status(code: u32) -> JsonStatus {
+    JsonStatus { code, symbol: symbol(code) }
+}
+
+impl Serialize for JsonPoint<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &self.timestamp)?;
+        match &self.value {
+            None => {}
+            Some(Cell::Text(text)) => map.serialize_entry("value", text)?,
+            Some(Cell::Number(v)) if v.is_nan() => map.serialize_entry("value", "NaN")?,
+            Some(Cell::Number(v)) if v.is_infinite() => {
+                map.serialize_entry("value", if *v > 0.0 { "Infinity" } else { "-Infinity" })?;
+            }
+            Some(Cell::Number(v)) => map.serialize_entry("value", v)?,
+        }
+        if let Some(mark) = self.mark {
+            map.serialize_entry("status", &json_status(mark.code))?;
+        }
+        map.end()
+    }
+}
+
+struct JsonAggregate<'a> {
+    point: &'a AggregatePoint,
+    wanted: &'a [Aggregate],
+    show: bool,
+}
+
+#[derive(serde::Serialize)]
+struct JsonExtreme {
+    timestamp: i64,
+    value: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<JsonStatus>,
+}
+
+impl Serialize for JsonAggregate<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &self.point.timestamp)?;
+        let extreme = |e: Extreme| JsonExtreme {
+            timestamp: e.timestamp,
+            value: e.value,
+            status: (self.show && e.code != 0).then(|| json_status(e.code)),
+        };
+        for (name, which) in NAMES.iter().filter(|(_, a)| self.wanted.contains(a)) {
+            let found = match which {
+                Aggregate::MaxDatapoint => self.point.max,
+                Aggregate::MinDatapoint => self.point.min,
+                _ => None,
+            };
+            if let Some(found) = found {
+                map.serialize_entry(name, &extreme(found))?;
+            } else if let Some(value) = self.point.number(*which) {
+                if which.is_integer() {
+                    map.serialize_entry(name, &(value as i64))?;
+                } else {
+                    map.serialize_entry(name, &value)?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+pub fn protobuf(found: Vec<Found>) -> Reply {
+    let items = found.into_iter().map(item).collect();
+    Reply::protobuf(proto::ListResponse { items }.encode_to_vec())
+}
+
+fn item(found: Found) -> proto::ListItem {
+    let text = |name: &str| found.row.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let truth = |name: &str| found.row.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let is_string = truth("isString");
+    let show = found.include_status;
+    let datapoints = match &found.points {
+        Points::Aggregates(points, wanted) => {
+            let datapoints = points.iter().map(|p| aggregate(p, wanted, show)).collect();
+            proto::Listed::Aggregate(proto::AggregateDatapoints { datapoints })
+        }
+        Points::Raw(series, picks) => {
+            let series = series.as_ref();
+            let points = picks.iter().filter_map(|n| JsonPoint::new(series?, *n, show));
+            if is_string {
+                let datapoints = points.map(string).collect();
+                proto::Listed::String(proto::StringDatapoints { datapoints })
+            } else {
+                let datapoints = points.map(numeric).collect();
+                proto::Listed::Numeric(proto::NumericDatapoints { datapoints })
+            }
+        }
+    };
+    proto::ListItem {
+        id: found.id,
+        external_id: text("externalId"),
+        datapoints: Some(datapoints),
+        is_string,
+        is_step: truth("isStep"),
+        unit: text("unit"),
+        next_cursor: found.next_cursor.unwrap_or_default(),
+        unit_external_id: text("unitExternalId"),
+        instance_id: None,
+        r#type: if is_string { 2 } else { 1 },
+    }
+}
+
+fn status(code: u32) -> proto::Status {
+    proto::Status { code: i64::from(code), symbol: symbol(code).to_owned() }
+}
+
+fn numeric(point: JsonPoint) -> proto::NumericDatapoint {
+    let value = match point.value {
+        Some(Cell::Number(v)) => Some(v),
+        _ => None,
+    };
+    proto::NumericDatapoint {
+        timestamp: point.timestamp,
+        value: value.unwrap_or(0.0),
+        status: point.mark.map(|m| status(m.code)),
+        null_value: value.is_none(),
+    }
+}
+
+fn string(point: JsonPoint) -> proto::StringDatapoint {
+    let value = match point.value {
+        Some(Cell::Text(text)) => Some(text.to_owned()),
+        _ => None,
+    };
+    proto::StringDatapoint {
+        timestamp: point.timestamp,
+        null_value: value.is_none(),
+        value: value.unwrap_or_default(),
+        status: point.mark.map(|m| status(m.code)),
+    }
+}
+
+/// What was asked for but is not defined is NaN; proto3 cannot leave out a double.
+fn aggregate(point: &AggregatePoint, wanted: &[Aggregate], show: bool) -> proto::AggregateDatapoint {
+    use Aggregate as A;
+    let get = |which: A| if wanted.contains(&which) { point.number(which).unwrap_or(f64::NAN) } else { 0.0 };
+    let extreme = |which: A, found: Option<Extreme>| {
+        found.filter(|_| wanted.contains(&which)).map(|e| proto::NumericDatapoint {
+            timestamp: e.timestamp,
+            value: e.value,
+            status: (show && e.code != 0).then(|| status(e.code)),
+            null_value: false,
+        })
+    };
+    proto::AggregateDatapoint {
+        timestamp: point.timestamp,
+        average: get(A::Average),
+        max: get(A::Max),
+        min: get(A::Min),
+        count: get(A::Count),
+        sum: get(A::Sum),
+        interpolation: get(A::Interpolation),
+        step_interpolation: get(A::StepInterpolation),
+        continuous_variance: get(A::ContinuousVariance),
+        discrete_variance: get(A::DiscreteVariance),
+        total_variation: get(A::TotalVariation),
+        count_good: get(A::CountGood),
+        count_uncertain: get(A::CountUncertain),
+        count_bad: get(A::CountBad),
+        duration_good: get(A::DurationGood),
+        duration_uncertain: get(A::DurationUncertain),
+        duration_bad: get(A::DurationBad),
+        max_datapoint: extreme(A::MaxDatapoint, point.max),
+        min_datapoint: extreme(A::MinDatapoint, point.min),
+    }
+}

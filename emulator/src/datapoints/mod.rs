@@ -1,0 +1,39 @@
+//! `/timeseries/data`: datapoints and their aggregates.
+
+mod aggregate;
+mod encode;
+mod insert;
+pub mod proto;
+mod query;
+pub mod series;
+mod status;
+mod time;
+
+use serde_json::Value;
+
+use crate::call::{Call, Reply};
+use crate::error::Result;
+use crate::resources::no_such_path;
+use crate::resources::table::{Identifier, Object};
+use crate::state::{Data, State};
+
+pub fn serve(state: &State, call: &Call) -> Result<Reply> {
+    let rest: Vec<&str> = call.segments.iter().skip(2).map(String::as_str).collect();
+    match (call.method.as_str(), rest.as_slice()) {
+        ("POST", []) => insert::insert(state, call),
+        ("POST", ["list"]) => query::list(state, call),
+        ("POST", ["latest"]) => query::latest(state, call),
+        ("POST", ["delete"]) => insert::delete(state, call),
+        _ => Err(no_such_path(call)),
+    }
+}
+
+fn find<'a>(data: &'a Data, key: &Identifier) -> Option<(i64, &'a Object)> {
+    let table = data.table("timeseries")?;
+    let id = table.resolve(key)?;
+    Some((id, table.get(id)?))
+}
+
+fn is_string(row: &Object) -> bool {
+    row.get("isString").and_then(Value::as_bool).unwrap_or(false)
+}

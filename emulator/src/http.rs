@@ -1,0 +1,231 @@
+//! What surrounds every request: reading and unpacking the body, faults, the journal, packing the answer.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use axum::http::{HeaderMap, Request, Response};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use hyper::body::Incoming;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::call::Reply;
+use crate::error::ApiError;
+use crate::faults::Action;
+use crate::journal::Entry;
+use crate::state::{State, now_ms};
+
+const GZIP_FROM: usize = 1024;
+const ADMIN: &str = "/_emulator";
+
+/// Answers one request. An error drops the connection, which is what some faults ask for.
+pub async fn respond(
+    state: Arc<State>,
+    router: Router,
+    reset: Arc<AtomicBool>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Body>> {
+    let started = Instant::now();
+    let number = state.request_number();
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let mut entry = Entry {
+        number,
+        time: now_ms(),
+        method: parts.method.as_str().to_owned(),
+        path: path.clone(),
+        query: parts.uri.query().unwrap_or("").to_owned(),
+        status: 0,
+        ms: 0.0,
+        bytes: 0,
+        answer_bytes: 0,
+        fault: None,
+    };
+    let admin = path == ADMIN || path.starts_with("/_emulator/");
+    let finish = |mut entry: Entry| {
+        if !admin {
+            entry.ms = started.elapsed().as_secs_f64() * 1000.0;
+            state.journal().add(entry);
+        }
+    };
+
+    let received = to_bytes(Body::new(body), state.config.limits.body).await;
+    entry.bytes = received.as_ref().map_or(0, Bytes::len);
+    let fault = if admin { None } else { state.faults().take(parts.method.as_str(), &path) };
+    entry.fault = fault.as_ref().map(Action::name);
+    let drop_with = |hard: bool| {
+        reset.store(hard, Ordering::Relaxed);
+        io::Error::new(io::ErrorKind::ConnectionAborted, "dropped to order")
+    };
+    match &fault {
+        Some(Action::Reset | Action::Close) => {
+            finish(entry);
+            return Err(drop_with(matches!(fault, Some(Action::Reset))));
+        }
+        Some(Action::Delay { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+        _ => {}
+    }
+
+    let accepts_gzip = header(&parts.headers, "accept-encoding").split(',').any(|part| {
+        let mut words = part.split(';').map(str::trim);
+        words.next().is_some_and(|w| w == "gzip" || w == "*") && words.next() != Some("q=0")
+    });
+    let unpacked = match received {
+        Ok(bytes) => unpack(&parts.headers, bytes, state.config.limits.body),
+        Err(e) if is_too_long(&e) => Err(too_large(state.config.limits.body)),
+        // The client went away or broke the protocol; there is nobody to answer.
+        Err(e) => {
+            finish(entry);
+            return Err(io::Error::other(e));
+        }
+    };
+    let response = match (&fault, unpacked) {
+        (Some(Action::Status { status, headers, body }), _) => ordered(*status, headers, body.as_ref()),
+        (_, Err(e)) => Reply::from(e).into_response(),
+        (_, Ok(bytes)) => {
+            parts.headers.remove(CONTENT_ENCODING);
+            parts.headers.remove(CONTENT_LENGTH);
+            let response = router.oneshot(Request::from_parts(parts, Body::from(bytes))).await;
+            response.unwrap_or_else(|never| match never {})
+        }
+    };
+    match fault {
+        Some(Action::AppliedNoAnswer) => {
+            finish(entry);
+            return Err(drop_with(true));
+        }
+        Some(Action::Garbage) => {
+            let garbage =
+                Reply { status: 200, content_type: "application/json", body: b"{\"items\": [\xff\xfe<html".to_vec() };
+            entry.status = 200;
+            entry.answer_bytes = garbage.body.len();
+            finish(entry);
+            return Ok(with_id(garbage.into_response(), number));
+        }
+        _ => {}
+    }
+    let response = pack(response, accepts_gzip).await?;
+    entry.status = response.0.status.as_u16();
+    entry.answer_bytes = response.1.len();
+    finish(entry);
+    let (head, bytes) = response;
+    let body = match fault {
+        Some(Action::Cut { after_bytes }) => cut(bytes, after_bytes, reset),
+        _ => Body::from(bytes),
+    };
+    Ok(with_id(Response::from_parts(head, body), number))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
+}
+
+fn with_id(mut response: Response<Body>, number: u64) -> Response<Body> {
+    // Shaped like the service's ids, counting up so that runs can be compared.
+    let id = format!("00000000-0000-4000-8000-{number:012x}");
+    if let Ok(value) = HeaderValue::try_from(id) {
+        response.headers_mut().entry("x-request-id").or_insert(value);
+    }
+    response
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(413, format!("The request body is larger than {limit} bytes"))
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(e) = cause {
+        if e.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        cause = e.source();
+    }
+    false
+}
+
+fn unpack(headers: &HeaderMap, bytes: Bytes, limit: usize) -> Result<Bytes, ApiError> {
+    match header(headers, "content-encoding").trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(bytes),
+        "gzip" => {
+            let mut out = Vec::new();
+            // One byte more than allowed tells "full" from "too much".
+            let read = MultiGzDecoder::new(bytes.as_ref()).take(limit as u64 + 1).read_to_end(&mut out);
+            match read {
+                Ok(_) if out.len() > limit => Err(too_large(limit)),
+                Ok(_) => Ok(Bytes::from(out)),
+                Err(e) => Err(ApiError::bad(format!("The request body is no valid gzip: {e}"))),
+            }
+        }
+        other => Err(ApiError::new(415, format!("Unsupported content-encoding: {other}"))),
+    }
+}
+
+async fn pack(response: Response<Body>, gzip: bool) -> io::Result<(axum::http::response::Parts, Bytes)> {
+    let (mut head, body) = response.into_parts();
+    let mut bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
+    if gzip && bytes.len() > GZIP_FROM {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+        encoder.write_all(&bytes)?;
+        bytes = Bytes::from(encoder.finish()?);
+        head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        head.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    Ok((head, bytes))
+}
+
+fn ordered(status: u16, headers: &serde_json::Map<String, Value>, body: Option<&Value>) -> Response<Body> {
+    let reply = match body {
+        None => ApiError::new(status, "Ordered by a fault rule").into(),
+        Some(Value::String(text)) => Reply { status, content_type: "text/plain", body: text.clone().into_bytes() },
+        Some(value) => Reply::json(status, value),
+    };
+    let mut response = reply.into_response();
+    for (name, value) in headers {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// The head announces the whole body, but only its beginning comes.
+fn cut(bytes: Bytes, after: usize, reset: Arc<AtomicBool>) -> Body {
+    let beginning = bytes.slice(..after.min(bytes.len()));
+    let (sender, receiver) = tokio::sync::mpsc::channel::<io::Result<Bytes>>(1);
+    tokio::spawn(async move {
+        let sent = sender.send(Ok(beginning)).await;
+        // Time for what was sent to leave; an error at once would take it back.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        reset.store(true, Ordering::Relaxed);
+        if sent.is_ok() {
+            let _gone = sender.send(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut to order"))).await;
+        }
+    });
+    Body::new(Chunks(receiver))
+}
+
+struct Chunks(tokio::sync::mpsc::Receiver<io::Result<Bytes>>);
+
+impl hyper::body::Body for Chunks {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<io::Result<hyper::body::Frame<Bytes>>>> {
+        self.0.poll_recv(context).map(|chunk| chunk.map(|c| c.map(hyper::body::Frame::data)))
+    }
+}

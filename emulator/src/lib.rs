@@ -1,0 +1,34 @@
+//! An emulator of Cognite Data Fusion: a real HTTP server with state, for tests and demonstrations.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! let server = cognite_emulator::start(cognite_emulator::Config::default()).await?;
+//! println!("{}", server.url());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+// A request must never be able to end the emulator.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+
+mod api;
+mod auth;
+mod call;
+mod config;
+mod cursor;
+mod datapoints;
+mod error;
+mod faults;
+mod http;
+mod journal;
+mod raw;
+mod resources;
+mod routes;
+mod server;
+mod state;
+
+pub use config::{Config, Limits};
+/// The binary messages, for tests that speak protobuf.
+pub use datapoints::proto;
+pub use server::{Server, start};

@@ -1,0 +1,264 @@
+//! What the table of kinds cannot say: the asset hierarchy, the type of a time series, columns of a sequence.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use super::kinds::{Kind, Special, kind};
+use super::table::Object;
+use crate::error::{ApiError, Result};
+use crate::state::Data;
+
+pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64, now: i64) -> Result<()> {
+    match kind.special {
+        Special::None => Ok(()),
+        Special::TimeSeries => {
+            for value in fresh {
+                let text = value.get("isString").and_then(Value::as_bool).unwrap_or(false);
+                value.insert("type".into(), json!(if text { "string" } else { "numeric" }));
+            }
+            Ok(())
+        }
+        Special::Asset => place_assets(data, fresh, first),
+        Special::Sequence => {
+            for value in fresh {
+                let Some(Value::Array(columns)) = value.get_mut("columns") else {
+                    return Err(ApiError::bad("Invalid value for field columns: expected a list"));
+                };
+                if columns.is_empty() || columns.len() > 400 {
+                    return Err(ApiError::bad("A sequence has between 1 and 400 columns"));
+                }
+                for column in columns {
+                    dress_column(column, now)?;
+                }
+            }
+            Ok(())
+        }
+        Special::File => {
+            for value in fresh {
+                value.insert("uploaded".into(), json!(false));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn dress_column(column: &mut Value, now: i64) -> Result<()> {
+    let Value::Object(map) = column else { return Err(ApiError::bad("Every column must be an object")) };
+    map.entry("valueType").or_insert_with(|| json!("DOUBLE"));
+    map.insert("createdTime".into(), json!(now));
+    map.insert("lastUpdatedTime".into(), json!(now));
+    Ok(())
+}
+
+/// `columns` of a sequence is updated by add and remove; `modify` is not served.
+pub fn modify_columns(value: &mut Object, change: &Object) -> Result<()> {
+    if change.contains_key("modify") {
+        return Err(ApiError::bad("The emulator does not modify sequence columns"));
+    }
+    let now = value.get("lastUpdatedTime").and_then(Value::as_i64).unwrap_or(0);
+    let Some(Value::Array(columns)) = value.get_mut("columns") else { return Ok(()) };
+    for gone in change.get("remove").and_then(Value::as_array).into_iter().flatten() {
+        columns.retain(|c| c.get("externalId") != gone.get("externalId"));
+    }
+    for new in change.get("add").and_then(Value::as_array).into_iter().flatten() {
+        let mut column = new.clone();
+        dress_column(&mut column, now)?;
+        columns.push(column);
+    }
+    Ok(())
+}
+
+/// Gives every new asset its parentId and rootId. Parents may be in the same request, in any order.
+fn place_assets(data: &Data, fresh: &mut [Object], first: i64) -> Result<()> {
+    let in_request: HashMap<String, usize> = fresh
+        .iter()
+        .enumerate()
+        .filter_map(|(n, v)| super::table::external_id(v).map(|text| (text.to_owned(), n)))
+        .collect();
+    let stored = data.table("assets");
+    let mut unknown = Vec::new();
+    for value in fresh.iter_mut() {
+        let by_name = value.remove("parentExternalId");
+        match (by_name, value.get("parentId").and_then(Value::as_i64)) {
+            (Some(_), Some(_)) => return Err(ApiError::bad("Only one of parentId and parentExternalId can be given")),
+            (Some(Value::String(name)), None) => {
+                let parent = in_request.get(&name).map(|n| first + *n as i64);
+                match parent.or_else(|| stored.and_then(|t| t.id_of(&name))) {
+                    Some(id) => {
+                        value.insert("parentId".into(), json!(id));
+                    }
+                    None => unknown.push(json!({ "externalId": name })),
+                }
+            }
+            (None, Some(id)) if stored.and_then(|t| t.get(id)).is_none() => unknown.push(json!({ "id": id })),
+            _ => {}
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(ApiError::missing("Parent assets not found", unknown));
+    }
+    let parents: Vec<Option<i64>> = fresh.iter().map(|v| v.get("parentId").and_then(Value::as_i64)).collect();
+    for n in 0..fresh.len() {
+        // Walk up inside the request; more steps than rows means a cycle.
+        let mut at = n;
+        let mut root = first + n as i64;
+        for step in 0.. {
+            if step > fresh.len() {
+                return Err(ApiError::bad("The assets of the request form a cycle"));
+            }
+            let Some(parent) = parents.get(at).copied().flatten() else {
+                root = first + at as i64;
+                break;
+            };
+            let inside = usize::try_from(parent - first).ok().filter(|p| *p < parents.len());
+            match inside {
+                Some(p) => at = p,
+                None => {
+                    root = root_of(data, parent);
+                    break;
+                }
+            }
+        }
+        if let Some(value) = fresh.get_mut(n) {
+            value.insert("rootId".into(), json!(root));
+        }
+    }
+    Ok(())
+}
+
+fn root_of(data: &Data, id: i64) -> i64 {
+    data.table("assets").and_then(|t| t.get(id)).and_then(|v| v.get("rootId")).and_then(Value::as_i64).unwrap_or(id)
+}
+
+fn parent_of(data: &Data, id: i64) -> Option<i64> {
+    data.table("assets").and_then(|t| t.get(id))?.get("parentId")?.as_i64()
+}
+
+pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) -> Result<()> {
+    if kind.special != Special::Asset {
+        return Ok(());
+    }
+    let mut new_parents = HashMap::new();
+    for (id, value) in changed.iter_mut() {
+        if let Some(Value::String(name)) = value.remove("parentExternalId") {
+            let Some(parent) = data.table("assets").and_then(|t| t.id_of(&name)) else {
+                return Err(ApiError::missing("Parent assets not found", vec![json!({ "externalId": name })]));
+            };
+            value.insert("parentId".into(), json!(parent));
+        }
+        let parent = value.get("parentId").and_then(Value::as_i64);
+        let before = parent_of(data, *id);
+        if parent == before {
+            continue;
+        }
+        let (Some(parent), Some(_)) = (parent, before) else {
+            return Err(ApiError::bad("An asset cannot become a root, nor a root a child, by an update"));
+        };
+        if data.table("assets").and_then(|t| t.get(parent)).is_none() {
+            return Err(ApiError::missing("Parent assets not found", vec![json!({ "id": parent })]));
+        }
+        if root_of(data, parent) != root_of(data, *id) {
+            return Err(ApiError::bad("An asset cannot be moved to another root"));
+        }
+        new_parents.insert(*id, parent);
+    }
+    // The whole batch must leave a forest.
+    for start in new_parents.keys() {
+        let mut seen = HashSet::from([*start]);
+        let mut at = *start;
+        while let Some(parent) = new_parents.get(&at).copied().or_else(|| parent_of(data, at)) {
+            if !seen.insert(parent) {
+                return Err(ApiError::bad("The update would make an asset its own ancestor"));
+            }
+            at = parent;
+        }
+    }
+    Ok(())
+}
+
+pub fn on_put(data: &mut Data, kind: &Kind, id: i64, value: &Object) {
+    if kind.special == Special::Asset
+        && let Some(parent) = value.get("parentId").and_then(Value::as_i64)
+    {
+        data.children.entry(parent).or_default().insert(id);
+    }
+}
+
+pub fn on_remove(data: &mut Data, kind: &Kind, id: i64) {
+    if kind.special == Special::Asset
+        && let Some(parent) = parent_of(data, id)
+        && let Some(list) = data.children.get_mut(&parent)
+    {
+        list.remove(&id);
+        if list.is_empty() {
+            data.children.remove(&parent);
+        }
+    }
+}
+
+/// All assets below and including the given ones.
+pub fn subtree(data: &Data, roots: &[i64]) -> HashSet<i64> {
+    let mut all = HashSet::new();
+    let mut open = roots.to_vec();
+    while let Some(id) = open.pop() {
+        if all.insert(id)
+            && let Some(list) = data.children.get(&id)
+        {
+            open.extend(list);
+        }
+    }
+    all
+}
+
+pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -> Result<Vec<i64>> {
+    if kind.special != Special::Asset {
+        return Ok(ids);
+    }
+    let all = subtree(data, &ids);
+    let asked: HashSet<i64> = ids.iter().copied().collect();
+    if !recursive && all.len() > asked.len() {
+        return Err(ApiError::bad("Assets with children can only be deleted together with them (recursive)"));
+    }
+    let mut all: Vec<i64> = all.into_iter().collect();
+    all.sort_unstable();
+    Ok(all)
+}
+
+pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
+    if kind.special == Special::TimeSeries
+        && let Some(series) = data.series.remove(&id)
+    {
+        data.datapoints = data.datapoints.saturating_sub(series.cost());
+    }
+}
+
+/// A row as it is answered.
+pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: bool) -> Option<Value> {
+    let mut value = data.table(kind.path)?.get(id)?.clone();
+    if kind.special == Special::Asset {
+        let parent = value.get("parentId").and_then(Value::as_i64);
+        if let Some(name) = parent.and_then(|p| data.table("assets")?.get(p)?.get("externalId").cloned()) {
+            value.insert("parentExternalId".into(), name);
+        }
+        if aggregates {
+            let mut path = vec![json!({ "id": id })];
+            let mut at = id;
+            while let Some(parent) = parent_of(data, at) {
+                path.push(json!({ "id": parent }));
+                at = parent;
+            }
+            path.reverse();
+            let children = data.children.get(&id).map_or(0, std::collections::BTreeSet::len);
+            let depth = path.len() - 1;
+            value.insert("aggregates".into(), json!({"childCount": children, "depth": depth, "path": path}));
+        }
+    }
+    Some(Value::Object(value))
+}
+
+/// Whether a kind of this path has rows of that name; used by filters that name other kinds.
+pub fn ids_of(data: &Data, path: &str, names: &[&str]) -> Vec<i64> {
+    let Some(table) = kind(path).and_then(|k| data.table(k.path)) else { return Vec::new() };
+    names.iter().filter_map(|name| table.id_of(name)).collect()
+}

@@ -1,0 +1,115 @@
+//! Rows of one kind, and the identifiers that name them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{ApiError, Result};
+
+pub type Object = Map<String, Value>;
+
+pub struct Row {
+    pub value: Object,
+    pub weight: u64,
+}
+
+#[derive(Default)]
+pub struct Table {
+    pub rows: BTreeMap<i64, Row>,
+    by_external_id: HashMap<String, i64>,
+}
+
+impl Table {
+    pub fn get(&self, id: i64) -> Option<&Object> {
+        self.rows.get(&id).map(|row| &row.value)
+    }
+
+    pub fn id_of(&self, external_id: &str) -> Option<i64> {
+        self.by_external_id.get(external_id).copied()
+    }
+
+    pub fn resolve(&self, key: &Identifier) -> Option<i64> {
+        match key {
+            Identifier::Id(id) => self.rows.contains_key(id).then_some(*id),
+            Identifier::ExternalId(text) => self.id_of(text),
+            // Instances belong to data modeling, which is not served.
+            Identifier::Instance(_) => None,
+        }
+    }
+
+    /// Inserts or replaces, keeping the external id index. Returns the weight of what was there before.
+    pub fn put(&mut self, id: i64, value: Object, weight: u64) -> u64 {
+        let old = self.remove(id);
+        if let Some(text) = external_id(&value) {
+            self.by_external_id.insert(text.to_owned(), id);
+        }
+        self.rows.insert(id, Row { value, weight });
+        old.map_or(0, |row| row.weight)
+    }
+
+    pub fn remove(&mut self, id: i64) -> Option<Row> {
+        let row = self.rows.remove(&id)?;
+        if let Some(text) = external_id(&row.value)
+            && self.by_external_id.get(text) == Some(&id)
+        {
+            self.by_external_id.remove(text);
+        }
+        Some(row)
+    }
+}
+
+pub fn external_id(value: &Object) -> Option<&str> {
+    value.get("externalId").and_then(Value::as_str)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identifier {
+    Id(i64),
+    ExternalId(String),
+    Instance(String),
+}
+
+impl Identifier {
+    /// Exactly one of id, externalId and instanceId.
+    pub fn parse(item: &Object) -> Result<Self> {
+        let mut found = None;
+        for name in ["id", "externalId", "instanceId"] {
+            let Some(value) = item.get(name).filter(|v| !v.is_null()) else { continue };
+            if found.is_some() {
+                return Err(ApiError::bad("Exactly one of id, externalId and instanceId must be given per item"));
+            }
+            found = Some(match (name, value) {
+                ("id", v) => match v.as_i64() {
+                    Some(id) => Self::Id(id),
+                    None => return Err(ApiError::bad("id must be an integer")),
+                },
+                ("externalId", Value::String(text)) => Self::ExternalId(text.clone()),
+                ("externalId", _) => return Err(ApiError::bad("externalId must be a string")),
+                (_, v) => Self::Instance(v.to_string()),
+            });
+        }
+        found.ok_or_else(|| ApiError::bad("One of id and externalId must be given per item"))
+    }
+
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Id(id) => json!({ "id": id }),
+            Self::ExternalId(text) => json!({ "externalId": text }),
+            Self::Instance(text) => json!({"instanceId": serde_json::from_str::<Value>(text).unwrap_or(Value::Null)}),
+        }
+    }
+}
+
+/// A rough count of the bytes a value takes, for the memory ceiling.
+pub fn weight(value: &Value) -> u64 {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 16,
+        Value::String(s) => 24 + s.len() as u64,
+        Value::Array(items) => 24 + items.iter().map(weight).sum::<u64>(),
+        Value::Object(map) => map_weight(map),
+    }
+}
+
+pub fn map_weight(map: &Object) -> u64 {
+    64 + map.iter().map(|(k, v)| 32 + k.len() as u64 + weight(v)).sum::<u64>()
+}

@@ -1,0 +1,132 @@
+//! Paths outside the resource API, and the way into it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, Method, Response, Uri};
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::api;
+use crate::call::{Call, Reply, decode, pairs};
+use crate::error::ApiError;
+use crate::state::State;
+
+type App = Shared<Arc<State>>;
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response<Body> {
+        let builder = Response::builder().status(self.status).header("content-type", self.content_type);
+        builder.body(Body::from(self.body)).unwrap_or_else(|_| Response::new(Body::empty()))
+    }
+}
+
+pub fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/oauth2/token", post(token))
+        .route("/{tenant}/oauth2/v2.0/token", post(token))
+        .route("/_emulator/requests", get(requests))
+        .route("/_emulator/state", get(counts))
+        .route("/_emulator/reset", post(reset))
+        .route("/_emulator/faults", post(faults))
+        .route("/_emulator/tokens/expire", post(expire))
+        .route("/api/v1/token/inspect", get(inspect))
+        .route("/api/v1/projects", get(projects))
+        .route("/api/v1/projects/{project}", get(project))
+        .route("/api/v1/projects/{project}/{*rest}", any(resource))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        // The size was checked when the body was read.
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(state)
+}
+
+async fn unknown(method: Method, uri: Uri) -> Reply {
+    ApiError::not_found(format!("No such path: {method} {}", uri.path())).into()
+}
+
+async fn token(Shared(state): App, headers: HeaderMap, body: Bytes) -> Reply {
+    state.auth().token(&headers, &body, &state.config)
+}
+
+fn authorized(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {
+    if state.auth().is_valid(headers, &state.config) { Ok(()) } else { Err(ApiError::unauthorized()) }
+}
+
+async fn inspect(Shared(state): App, headers: HeaderMap) -> Reply {
+    authorized(&state, &headers).map_or_else(Reply::from, |()| api::inspect(&state))
+}
+
+async fn projects(Shared(state): App, headers: HeaderMap) -> Reply {
+    let answer = json!({"items": [{"urlName": state.config.project}]});
+    authorized(&state, &headers).map_or_else(Reply::from, |()| Reply::ok(&answer))
+}
+
+/// The project a path names, or the refusal: a project one has no access to is as unknown as one that is not there.
+fn project_path(state: &State, headers: &HeaderMap, uri: &Uri) -> Result<Vec<String>, ApiError> {
+    authorized(state, headers)?;
+    // Decoded after the split, so that an encoded slash stays inside its segment.
+    let mut segments = uri.path().split('/').skip(4).map(|s| decode(s, false));
+    if segments.next().as_deref() != Some(state.config.project.as_str()) {
+        return Err(ApiError::unauthorized());
+    }
+    Ok(segments.collect())
+}
+
+async fn project(Shared(state): App, headers: HeaderMap, uri: Uri) -> Reply {
+    match project_path(&state, &headers, &uri) {
+        Ok(_) => {
+            let name = &state.config.project;
+            Reply::ok(&json!({"name": name, "urlName": name, "userProfilesConfiguration": {"enabled": false}}))
+        }
+        Err(e) => e.into(),
+    }
+}
+
+async fn resource(Shared(state): App, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Reply {
+    let segments = match project_path(&state, &headers, &uri) {
+        Ok(segments) => segments,
+        Err(e) => return e.into(),
+    };
+    let query = pairs(uri.query().unwrap_or(""));
+    let call = Call { method: method.as_str().to_owned(), segments, query, headers, body };
+    // Handlers work on plain memory and may take a while; they must not hold up the connections.
+    match tokio::task::spawn_blocking(move || api::serve(&state, &call)).await {
+        Ok(reply) => reply,
+        Err(_) => ApiError::new(500, "The emulator failed to handle the request; this is a bug in it").into(),
+    }
+}
+
+async fn requests(Shared(state): App) -> Reply {
+    Reply::ok(&json!({"items": state.journal().entries()}))
+}
+
+async fn counts(Shared(state): App) -> Reply {
+    let mut counts = state.read().counts();
+    if let Value::Object(map) = &mut counts {
+        map.insert("tokens_issued".into(), json!(state.auth().issued()));
+        map.insert("faults_left".into(), json!(state.faults().left()));
+    }
+    Reply::ok(&counts)
+}
+
+async fn reset(Shared(state): App) -> Reply {
+    state.reset();
+    Reply::empty()
+}
+
+async fn expire(Shared(state): App) -> Reply {
+    Reply::ok(&json!({"expired": state.auth().expire_all()}))
+}
+
+async fn faults(Shared(state): App, body: Bytes) -> Reply {
+    let rules = serde_json::from_slice(&body).map_err(|e| ApiError::bad(format!("Invalid fault rules: {e}")));
+    match rules.and_then(|rules| state.faults().set(rules)) {
+        Ok(count) => Reply::ok(&json!({"rules": count})),
+        Err(e) => e.into(),
+    }
+}

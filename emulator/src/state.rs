@@ -1,0 +1,154 @@
+//! Everything the emulator knows, in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::auth::Auth;
+use crate::config::{Config, Limits};
+use crate::datapoints::series::Series;
+use crate::error::{ApiError, Result};
+use crate::faults::Faults;
+use crate::journal::Journal;
+use crate::raw::Raw;
+use crate::resources::table::Table;
+
+/// Above 2^52: a client that squeezes ids through 32 bits or a float loses them here, as it would in the service.
+const FIRST_ID: i64 = (1 << 52) + 1;
+
+pub struct Data {
+    tables: HashMap<&'static str, Table>,
+    /// Children of assets.
+    pub children: HashMap<i64, BTreeSet<i64>>,
+    pub series: HashMap<i64, Series>,
+    pub raw: Raw,
+    pub next_id: i64,
+    /// Datapoints stored, long strings counting more than once.
+    pub datapoints: u64,
+    resources: u64,
+    bytes: u64,
+    limits: Limits,
+}
+
+impl Data {
+    fn new(limits: Limits) -> Self {
+        Self {
+            tables: HashMap::new(),
+            children: HashMap::new(),
+            series: HashMap::new(),
+            raw: Raw::default(),
+            next_id: FIRST_ID,
+            datapoints: 0,
+            resources: 0,
+            bytes: 0,
+            limits,
+        }
+    }
+
+    pub fn table(&self, path: &str) -> Option<&Table> {
+        self.tables.get(path)
+    }
+
+    pub fn table_mut(&mut self, path: &'static str) -> &mut Table {
+        self.tables.entry(path).or_default()
+    }
+
+    /// Takes room for rows, or says that there is none.
+    pub fn reserve(&mut self, rows: u64, bytes: u64) -> Result<()> {
+        if self.resources.saturating_add(rows) > self.limits.resources {
+            return Err(ApiError::full("too many resources and RAW rows"));
+        }
+        if self.bytes.saturating_add(bytes) > self.limits.bytes {
+            return Err(ApiError::full("resources and RAW rows take too many bytes"));
+        }
+        self.resources += rows;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    pub fn release(&mut self, rows: u64, bytes: u64) {
+        self.resources = self.resources.saturating_sub(rows);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    pub fn room_for_datapoints(&self, cost: u64) -> Result<()> {
+        if self.datapoints.saturating_add(cost) > self.limits.datapoints {
+            return Err(ApiError::full("too many datapoints"));
+        }
+        Ok(())
+    }
+
+    pub fn counts(&self) -> serde_json::Value {
+        let tables: BTreeMap<&str, usize> = self.tables.iter().map(|(k, t)| (*k, t.rows.len())).collect();
+        let datapoints: usize = self.series.values().map(Series::len).sum();
+        serde_json::json!({
+            "resources": tables,
+            "datapoints": datapoints,
+            "series_with_datapoints": self.series.len(),
+            "raw": self.raw.counts(),
+            "rows_total": self.resources,
+            "bytes_estimated": self.bytes,
+        })
+    }
+}
+
+pub struct State {
+    pub config: Config,
+    data: RwLock<Data>,
+    auth: Mutex<Auth>,
+    journal: Mutex<Journal>,
+    faults: Mutex<Faults>,
+    requests: AtomicU64,
+}
+
+impl State {
+    pub fn new(config: Config) -> Self {
+        let limits = config.limits.clone();
+        Self {
+            config,
+            data: RwLock::new(Data::new(limits)),
+            auth: Mutex::default(),
+            journal: Mutex::default(),
+            faults: Mutex::default(),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    // A poisoned lock means a handler panicked; the answer to that request was a 500 and the rest goes on.
+    pub fn read(&self) -> RwLockReadGuard<'_, Data> {
+        self.data.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn write(&self) -> RwLockWriteGuard<'_, Data> {
+        self.data.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn auth(&self) -> MutexGuard<'_, Auth> {
+        self.auth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn request_number(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Forgets all data, faults and the journal. Tokens stay valid, so a running client can go on.
+    pub fn reset(&self) {
+        *self.write() = Data::new(self.config.limits.clone());
+        *self.faults() = Faults::default();
+        *self.journal() = Journal::default();
+    }
+}
+
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

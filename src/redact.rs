@@ -1,8 +1,21 @@
 //! What may be shown of names and URLs. One home for the question "is this a secret?".
 
 /// Parts of a header or field name that mark its value as secret.
-const SENSITIVE: [&str; 9] =
-    ["auth", "token", "secret", "password", "passphrase", "cookie", "credential", "signature", "jwt"];
+const SENSITIVE: [&str; 13] = [
+    "auth",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "cookie",
+    "credential",
+    "signature",
+    "jwt",
+    "assertion",
+    "nonce",
+];
 const KEY_OF: [&str; 11] = [
     "api",
     "access",
@@ -49,7 +62,15 @@ mod tests {
 
     #[test]
     fn names() {
-        for n in ["Authorization", "X-Api-Key", "client_secret", "Set-Cookie", "apikey", "x-amz-signature"] {
+        for n in [
+            "Authorization",
+            "X-Api-Key",
+            "client_secret",
+            "Set-Cookie",
+            "apikey",
+            "x-amz-signature",
+            "client_assertion",
+        ] {
             assert!(is_sensitive_name(n), "{n}");
         }
         for n in ["x-team", "cdf-version", "WWW-Authenticate", "audience"] {

@@ -85,10 +85,15 @@ impl ClientCredentials {
             return refused(
                 &format!("HTTP {status}"),
                 &text,
-                format!(
-                    "the token endpoint {url} answered status {status} with something that is not JSON; is token_url right? It begins: {}",
-                    text.chars().take(200).collect::<String>()
-                ),
+                match text.trim() {
+                    "" => format!(
+                        "the token endpoint {url} answered status {status} with an empty body, which is not JSON; is token_url right?"
+                    ),
+                    text => format!(
+                        "the token endpoint {url} answered status {status} with something that is not JSON; is token_url right? It begins: {}",
+                        text.chars().take(200).collect::<String>()
+                    ),
+                },
             );
         };
         if let Some(error) = body.get("error").and_then(Value::as_str) {

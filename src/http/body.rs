@@ -23,7 +23,9 @@ pub fn json(body: &[u8], gzip_min: Option<u64>) -> Result<Prepared, Error> {
     if body.is_empty() {
         return Ok(Prepared { bytes: Bytes::new(), gzip: false });
     }
-    serde_json::from_slice::<IgnoredAny>(body).map_err(|e| {
+    let text = std::str::from_utf8(body)
+        .map_err(|e| Error::argument(format!("the body is not valid UTF-8 (byte {})", e.valid_up_to())))?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|e| {
         let hint = if body.windows(3).any(|w| w == b"NaN" || w == b"Inf") {
             " (NaN and infinities have no JSON form; datapoints take them as text)"
         } else {
@@ -121,6 +123,7 @@ mod tests {
         for bad in ["{", "NaN", "{\"a\":Infinity}", "{} {}", "{\"a\":1,}", "\u{feff}{}"] {
             assert!(json(bad.as_bytes(), None).is_err(), "{bad}");
         }
+        assert!(json(b"\"\xff\"", None).is_err());
         assert!(json(format!("{}{}", "[".repeat(200_000), "]".repeat(200_000)).as_bytes(), None).is_ok());
     }
 

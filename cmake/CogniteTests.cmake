@@ -1,0 +1,96 @@
+# CogniteTests.cmake - tests/c, tests/cpp, the examples, and an installed copy, for ctest. Tests that talk to a service
+# each get an emulator of their own.
+
+enable_language(CXX)
+set(COGNITE_EMULATOR_PROFILE dev CACHE STRING "The cargo profile of the emulator")
+cognite_profile_dir("${COGNITE_EMULATOR_PROFILE}" cognite_emulator_dir)
+set(cognite_emulator "${cognite_emulator_dir}/cognite-emulator")
+add_custom_target(cognite_emulator ALL
+  COMMAND "${CMAKE_COMMAND}" -E env "CARGO_TARGET_DIR=${COGNITE_CARGO_TARGET_DIR}"
+          "${COGNITE_CARGO}" build --locked --package cognite-emulator --profile "${COGNITE_EMULATOR_PROFILE}" ${cognite_cargo_flags}
+  WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"
+  COMMENT "Building the emulator with cargo"
+  VERBATIM USES_TERMINAL)
+add_dependencies(cognite_emulator cognite_cargo) # one cargo at a time
+
+set(cognite_runner)
+if(COGNITE_TESTS_VALGRIND)
+  find_program(COGNITE_VALGRIND valgrind)
+  if(NOT COGNITE_VALGRIND)
+    message(FATAL_ERROR "COGNITE_TESTS_VALGRIND needs valgrind")
+  endif()
+  set(cognite_runner "${COGNITE_VALGRIND}" --quiet --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9)
+endif()
+
+# cognite_test(NAME [EMULATOR] [FAST] COMMAND...); FAST: never under valgrind
+function(cognite_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EMULATOR;FAST" "" "COMMAND")
+  set(command ${arg_COMMAND})
+  if(NOT arg_FAST)
+    set(command ${cognite_runner} ${command})
+  endif()
+  if(arg_EMULATOR)
+    set(command "${CMAKE_CURRENT_SOURCE_DIR}/tests/c/with_emulator.sh" "${cognite_emulator}" ${command})
+  endif()
+  add_test(NAME ${name} COMMAND ${command})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  if(cognite_runner)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 1500 ENVIRONMENT COGNITE_TEST_SLOW=1)
+  endif()
+endfunction()
+
+function(cognite_c_program name)
+  add_executable(${name} tests/c/${name}.c)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests"
+    C_STANDARD 99 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+  target_compile_options(${name} PRIVATE ${COGNITE_WARNINGS})
+  target_link_libraries(${name} PRIVATE cognite::cognite Threads::Threads)
+endfunction()
+
+foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_hostile test_guest)
+  cognite_c_program(${name})
+  cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
+endforeach()
+foreach(name IN ITEMS test_requests test_async)
+  cognite_c_program(${name})
+  cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
+endforeach()
+
+# The header alone, in each language; and a program with the static library.
+foreach(standard IN ITEMS 99 11)
+  add_executable(header_alone_c${standard} tests/c/header_alone.c)
+  set_target_properties(header_alone_c${standard} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests"
+    C_STANDARD ${standard} C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+  target_compile_options(header_alone_c${standard} PRIVATE ${COGNITE_WARNINGS})
+  target_include_directories(header_alone_c${standard} PRIVATE include)
+  cognite_test(header_alone_c${standard} FAST COMMAND "$<TARGET_FILE:header_alone_c${standard}>")
+endforeach()
+add_executable(static_test_arguments tests/c/test_arguments.c)
+target_compile_options(static_test_arguments PRIVATE ${COGNITE_WARNINGS})
+set_target_properties(static_test_arguments PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests")
+target_link_libraries(static_test_arguments PRIVATE cognite::cognite_static)
+cognite_test(static_test_arguments COMMAND "$<TARGET_FILE:static_test_arguments>")
+
+add_executable(test_cpp tests/cpp/test_cpp.cpp tests/cpp/second_unit.cpp)
+set_target_properties(test_cpp PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests"
+  CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
+target_compile_options(test_cpp PRIVATE ${COGNITE_WARNINGS})
+target_link_libraries(test_cpp PRIVATE cognite::cognite Threads::Threads)
+cognite_test(cpp_test_cpp EMULATOR COMMAND "$<TARGET_FILE:test_cpp>")
+
+# The examples are tests too.
+cognite_test(example_quickstart EMULATOR COMMAND "$<TARGET_FILE:example_quickstart>")
+cognite_test(example_async EMULATOR COMMAND "$<TARGET_FILE:example_async>")
+cognite_test(example_errors EMULATOR COMMAND "$<TARGET_FILE:example_errors>")
+cognite_test(example_config_file EMULATOR COMMAND "$<TARGET_FILE:example_config_file>" "${CMAKE_CURRENT_SOURCE_DIR}/examples-c/config.yaml")
+cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)
+cognite_test(example_historian_csv EMULATOR COMMAND "$<TARGET_FILE:example_historian>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv")
+cognite_test(example_without_settings FAST COMMAND env -i "$<TARGET_FILE:example_async>")
+set_tests_properties(example_without_settings PROPERTIES PASS_REGULAR_EXPRESSION "please set the environment variable COGNITE_")
+
+# The SONAME that build.rs sets is the one this build gives a file name to.
+cognite_test(soname FAST COMMAND sh -c "readelf -d '${COGNITE_LIB_DIR}/libcognite.so' | grep -F 'Library soname: [${COGNITE_SONAME}]'")
+
+# An installed copy that was moved, used by find_package and by pkg-config.
+cognite_test(consumer EMULATOR FAST COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/tests/consumer/run.sh" "${CMAKE_CURRENT_BINARY_DIR}"
+  "${CMAKE_COMMAND}" "${CMAKE_C_COMPILER}")

@@ -1,0 +1,22 @@
+/* example.h - what the examples share: a client made from environment variables, and one way to print an error.
+ *
+ *   COGNITE_BASE_URL   for example https://westeurope-1.cognitedata.com
+ *   COGNITE_PROJECT    the name of the CDF project
+ *   COGNITE_TOKEN      a bearer token, or instead of it all of:
+ *   COGNITE_TOKEN_URL, COGNITE_CLIENT_ID, COGNITE_CLIENT_SECRET, COGNITE_SCOPES (several: separated by spaces) */
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
+
+#include <cognite/cognite.h>
+#include <stddef.h>
+
+/* A client that calls itself `name`. Prints what is wrong and returns NULL when it cannot be made. */
+cognite_client *example_client(const char *name);
+
+/* Writes "/api/v1/projects/<COGNITE_PROJECT><path>" into `url`. Ends the program when that does not fit. */
+void example_url(char *url, size_t size, const char *path);
+
+/* Prints "<what>: <message>" and the request id to stderr, frees `error`, and returns 1 (an exit status). */
+int example_fail(const char *what, cognite_error *error);
+
+#endif

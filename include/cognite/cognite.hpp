@@ -1,0 +1,449 @@
+// cognite.hpp - libcognite from C++17. Header only, no dependency besides the standard library and <cognite/cognite.h>.
+//
+//   cognite::runtime runtime;                        // its destructor ends all activity of the library
+//   auto config = cognite::config();
+//   config.project("my-project").base_url("https://westeurope-1.cognitedata.com")
+//         .client_name("me").credentials(cognite::credentials::token(secret));
+//   cognite::client client(config);
+//   cognite::response answer = client.get("/api/v1/projects/my-project/assets", R"({"limit": 10})");
+//   std::cout << answer.body();
+//
+// Rules
+//   * Every owner (config, credentials, client, response, token_request) is move-only and frees in its destructor. Using
+//     one that was moved from is an error the library reports (INVALID_ARGUMENT), not a crash.
+//   * Whatever fails throws cognite::error. Text with a zero byte in it, which C cannot take, throws
+//     std::invalid_argument. Functions marked noexcept do not throw.
+//   * Text goes in as std::string_view and is copied during the call. An empty view means "not given" where the C
+//     function allows NULL.
+//   * Text comes out as std::string_view into the object: valid as long as the object lives.
+//   * Asynchronous calls tell their callback, or complete their future, exactly once - unless the call itself throws: then
+//     never. Callbacks run on a thread of the library; an exception that leaves one is swallowed.
+//   * Do not wait inside a callback for another callback or a future.
+//   * Threads: as in C. client: any number; config and credentials: one at a time; response and error: read-only, any.
+//   * Everything is inline: only the C functions are a binary interface.
+#ifndef COGNITE_COGNITE_HPP
+#define COGNITE_COGNITE_HPP
+
+#include <chrono>
+#include <cognite/cognite.h>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace cognite {
+namespace detail {
+inline std::string_view view(const char* text) noexcept { return text != nullptr ? text : std::string_view(); }
+}  // namespace detail
+
+// Why a call failed. Copying is cheap and does not throw.
+class error : public std::exception {
+ public:
+  // Takes over `raw`, which may be NULL.
+  error(cognite_status status, cognite_error* raw) : status_(status), raw_(raw, &cognite_error_free) {}
+
+  // What the program should do next: a COGNITE_ERR_ constant. Later versions may add some.
+  cognite_status status() const noexcept { return status_; }
+  std::string_view status_name() const noexcept { return cognite_status_name(status_); }
+  // One line for a human.
+  const char* what() const noexcept override { return cognite_error_message(raw_.get()); }
+  std::string_view message() const noexcept { return what(); }
+  // 0: there was no answer.
+  int http_status() const noexcept { return cognite_error_http_status(raw_.get()); }
+  // The service's own code, and its name for the request; empty: none.
+  std::string_view code() const noexcept { return detail::view(cognite_error_code(raw_.get())); }
+  std::string_view request_id() const noexcept { return detail::view(cognite_error_request_id(raw_.get())); }
+  // 0: the service did not say.
+  std::chrono::milliseconds retry_after() const noexcept {
+    return std::chrono::milliseconds(cognite_error_retry_after_ms(raw_.get()));
+  }
+  std::uint32_t attempts() const noexcept { return cognite_error_attempts(raw_.get()); }
+  bool is_retryable() const noexcept { return cognite_error_is_retryable(raw_.get()) != 0; }
+  // A write may have been applied although the call failed.
+  bool in_doubt() const noexcept { return cognite_error_in_doubt(raw_.get()) != 0; }
+  // All of it, without secrets, as JSON.
+  std::string_view json() const noexcept { return cognite_error_json(raw_.get()); }
+
+ private:
+  cognite_status status_;
+  std::shared_ptr<cognite_error> raw_;
+};
+
+namespace detail {
+
+template <auto Free>
+struct deleter {
+  template <class T>
+  void operator()(T* pointer) const noexcept {
+    Free(pointer);
+  }
+};
+template <class T, auto Free>
+using owner = std::unique_ptr<T, deleter<Free>>;
+
+inline void check(cognite_status status, cognite_error* raw) {
+  if (status != COGNITE_OK) throw error(status, raw);
+}
+
+// Text for C: NUL-terminated.
+class text {
+ public:
+  explicit text(std::string_view view) : copy_(view) {
+    if (copy_.find('\0') != std::string::npos) throw std::invalid_argument("cognite: text with a zero byte in it");
+  }
+  const char* get() const noexcept { return copy_.c_str(); }
+  const char* or_null() const noexcept { return copy_.empty() ? nullptr : copy_.c_str(); }
+
+ private:
+  std::string copy_;
+};
+
+}  // namespace detail
+
+// What the service answered (2xx only: anything else is an error).
+class response {
+ public:
+  explicit response(cognite_response* raw) noexcept : raw_(raw) {}
+
+  int http_status() const noexcept { return cognite_response_http_status(raw_.get()); }
+  std::string_view body() const noexcept {
+    std::size_t length = 0;
+    const char* data = cognite_response_body(raw_.get(), &length);
+    return {data, length};
+  }
+  // `name` in any letter case. Empty: no such header (or an empty one).
+  std::string_view header(std::string_view name) const {
+    return detail::view(cognite_response_header(raw_.get(), detail::text(name).get()));
+  }
+  // A JSON object; names in lower case.
+  std::string_view headers_json() const noexcept { return detail::view(cognite_response_headers_json(raw_.get())); }
+  std::string_view request_id() const noexcept { return detail::view(cognite_response_request_id(raw_.get())); }
+  std::chrono::microseconds elapsed() const noexcept {
+    return std::chrono::microseconds(cognite_response_elapsed_us(raw_.get()));
+  }
+  std::uint32_t attempts() const noexcept { return cognite_response_attempts(raw_.get()); }
+  const cognite_response* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::owner<cognite_response, &cognite_response_free> raw_;
+};
+
+// What a callback gets: either of the two. std::get<response>(r), or std::get_if<error>(&r).
+using result = std::variant<response, error>;
+using callback = std::function<void(result)>;
+
+// A library that wants a token: answer or fail once, now or later, from any thread. One that is dropped fails.
+class token_request {
+ public:
+  explicit token_request(cognite_token_request* raw) noexcept : raw_(raw) {}
+
+  // `expires_in` 0: unknown, so ask again for each attempt.
+  void answer(std::string_view token, std::chrono::milliseconds expires_in = std::chrono::milliseconds(0)) {
+    detail::text copy(token);
+    cognite_error* err = nullptr;
+    auto life = expires_in.count() > 0 ? static_cast<std::uint64_t>(expires_in.count()) : 0;
+    auto status = cognite_token_request_answer(raw_.release(), copy.get(), life, &err);
+    detail::check(status, err);
+  }
+  void fail(std::string_view message) {
+    detail::text copy(message);
+    cognite_error* err = nullptr;
+    auto status = cognite_token_request_fail(raw_.release(), copy.get(), &err);
+    detail::check(status, err);
+  }
+
+ private:
+  struct drop {
+    void operator()(cognite_token_request* raw) const noexcept {
+      (void)cognite_token_request_fail(raw, "the token provider gave no answer", nullptr);
+    }
+  };
+  std::unique_ptr<cognite_token_request, drop> raw_;
+};
+using token_provider = std::function<void(token_request)>;
+
+// How to get a token.
+class credentials {
+ public:
+  static credentials token(std::string_view token) {
+    return make([&](auto out, auto err) { return cognite_credentials_new_token(detail::text(token).get(), out, err); });
+  }
+  static credentials client_credentials(std::string_view token_url, std::string_view client_id,
+                                        std::string_view client_secret, std::string_view scopes = {}) {
+    return make([&](auto out, auto err) {
+      return cognite_credentials_new_client_credentials(detail::text(token_url).get(), detail::text(client_id).get(),
+                                                        detail::text(client_secret).get(), detail::text(scopes).or_null(),
+                                                        out, err);
+    });
+  }
+  // `provider` is called on a callback thread. An exception that leaves it fails the request.
+  static credentials provider(token_provider provider) {
+    auto state = std::make_unique<token_provider>(std::move(provider));
+    // Also when this fails, the library calls `destroy`: so it owns the state from here on.
+    return make([&](auto out, auto err) {
+      return cognite_credentials_new_token_provider(&ask, state.release(), &destroy, out, err);
+    });
+  }
+  // YAML or JSON with one key: token, client_credentials, ...
+  static credentials load(std::string_view text) {
+    return make([&](auto out, auto err) { return cognite_credentials_load(text.data(), text.size(), out, err); });
+  }
+
+  credentials& form_field(std::string_view name, std::string_view value) {
+    detail::text n(name), v(value);
+    cognite_error* err = nullptr;
+    auto status = cognite_credentials_set_form_field(get(), n.get(), v.get(), &err);
+    detail::check(status, err);
+    return *this;
+  }
+  credentials& expiry_leeway(std::chrono::milliseconds leeway) {
+    cognite_error* err = nullptr;
+    auto status = cognite_credentials_set_expiry_leeway_ms(get(), static_cast<std::uint64_t>(leeway.count()), &err);
+    detail::check(status, err);
+    return *this;
+  }
+  // Without secrets.
+  std::string_view json() const noexcept { return detail::view(cognite_credentials_json(get())); }
+  cognite_credentials* get() const noexcept { return raw_.get(); }
+
+ private:
+  explicit credentials(cognite_credentials* raw) noexcept : raw_(raw) {}
+  template <class F>
+  static credentials make(F&& call) {
+    cognite_credentials* out = nullptr;
+    cognite_error* err = nullptr;
+    cognite_status status = call(&out, &err);
+    detail::check(status, err);
+    return credentials(out);
+  }
+  static void ask(void* user_data, cognite_token_request* request) noexcept {
+    try {
+      (*static_cast<token_provider*>(user_data))(token_request(request));
+    } catch (...) {  // the request was moved into the call and has failed with it
+    }
+  }
+  static void destroy(void* user_data) noexcept { delete static_cast<token_provider*>(user_data); }
+
+  detail::owner<cognite_credentials, &cognite_credentials_free> raw_;
+};
+
+// Settings being collected. A client copies them: changing them afterwards has no effect on it.
+class config {
+ public:
+  config() : raw_(cognite_config_new()) {}
+  explicit config(cognite_config* raw) noexcept : raw_(raw) {}
+  // YAML or JSON. Unknown keys are refused.
+  static config load(std::string_view text) {
+    cognite_config* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_config_load(text.data(), text.size(), &out, &err);
+    detail::check(status, err);
+    return config(out);
+  }
+
+  config& client_name(std::string_view name) { return set(&cognite_config_set_client_name, name); }
+  config& project(std::string_view project) { return set(&cognite_config_set_project, project); }
+  config& base_url(std::string_view url) { return set(&cognite_config_set_base_url, url); }
+  config& cluster(std::string_view cluster) { return set(&cognite_config_set_cluster, cluster); }
+  config& api_subversion(std::string_view version) { return set(&cognite_config_set_api_subversion, version); }
+  config& credentials(const cognite::credentials& from) {
+    return done([&](auto err) { return cognite_config_set_credentials(get(), from.get(), err); });
+  }
+  config& header(std::string_view name, std::string_view value) {
+    detail::text n(name), v(value);
+    return done([&](auto err) { return cognite_config_set_header(get(), n.get(), v.get(), err); });
+  }
+  config& remove_header(std::string_view name) {
+    detail::text n(name);
+    return done([&](auto err) { return cognite_config_set_header(get(), n.get(), nullptr, err); });
+  }
+  // Connecting, and each wait for data.
+  config& timeout(std::chrono::milliseconds t) { return set(&cognite_config_set_timeout_ms, number(t)); }
+  // A whole call, with repetitions and tokens.
+  config& total_timeout(std::chrono::milliseconds t) { return set(&cognite_config_set_total_timeout_ms, number(t)); }
+  config& file_transfer_timeout(std::chrono::milliseconds t) {
+    return set(&cognite_config_set_file_transfer_timeout_ms, number(t));
+  }
+  config& max_response_bytes(std::uint64_t bytes) { return set(&cognite_config_set_max_response_bytes, bytes); }
+  config& gzip_min_bytes(std::uint64_t bytes) { return set(&cognite_config_set_gzip_min_bytes, bytes); }
+  config& debug(bool on) { return set(&cognite_config_set_debug, on); }
+  config& refresh_on_401(bool on) { return set(&cognite_config_set_refresh_on_401, on); }
+  config& project_hint_on_401(bool on) { return set(&cognite_config_set_project_hint_on_401, on); }
+
+  std::string_view client_name() const noexcept { return detail::view(cognite_config_get_client_name(get())); }
+  std::string_view project() const noexcept { return detail::view(cognite_config_get_project(get())); }
+  std::string_view base_url() const noexcept { return detail::view(cognite_config_get_base_url(get())); }
+  std::string_view api_subversion() const noexcept { return detail::view(cognite_config_get_api_subversion(get())); }
+  std::chrono::milliseconds timeout() const noexcept {
+    return std::chrono::milliseconds(cognite_config_get_timeout_ms(get()));
+  }
+  // Without secrets; until the next change.
+  std::string_view json() const noexcept { return detail::view(cognite_config_json(get())); }
+  cognite_config* get() const noexcept { return raw_.get(); }
+
+ private:
+  static std::uint64_t number(std::chrono::milliseconds t) noexcept { return static_cast<std::uint64_t>(t.count()); }
+  template <class F>
+  config& done(F&& call) {
+    cognite_error* err = nullptr;
+    cognite_status status = call(&err);
+    detail::check(status, err);
+    return *this;
+  }
+  config& set(cognite_status (*setter)(cognite_config*, const char*, cognite_error**), std::string_view value) {
+    detail::text copy(value);
+    return done([&](auto err) { return setter(get(), copy.get(), err); });
+  }
+  config& set(cognite_status (*setter)(cognite_config*, std::uint64_t, cognite_error**), std::uint64_t value) {
+    return done([&](auto err) { return setter(get(), value, err); });
+  }
+  config& set(cognite_status (*setter)(cognite_config*, std::int32_t, cognite_error**), bool on) {
+    return done([&](auto err) { return setter(get(), on ? 1 : 0, err); });
+  }
+
+  detail::owner<cognite_config, &cognite_config_free> raw_;
+};
+
+// Everything a request can have; see cognite_request. The views must live until the call returns, not longer.
+struct request {
+  std::string_view method = "GET";
+  std::string_view url;
+  std::string_view params = {};        // JSON object, or empty
+  std::string_view headers = {};       // JSON object, or empty
+  std::string_view body = {};          // empty: none
+  std::string_view content_type = {};  // empty: the body is JSON
+  std::chrono::milliseconds timeout{0};
+  std::uint32_t retry = COGNITE_RETRY_DEFAULT;
+};
+
+// Connections, tokens and limits. One for all threads.
+class client {
+ public:
+  explicit client(const cognite::config& from) : client(from.get()) {}
+  // From YAML or JSON, as config::load.
+  static client load(std::string_view text) { return client(cognite::config::load(text)); }
+  // From the default of the process (cognite_global_set_default_config).
+  static client from_default() { return client(static_cast<const cognite_config*>(nullptr)); }
+
+  // A copy of the settings.
+  cognite::config config() const {
+    cognite_config* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_client_config(get(), &out, &err);
+    detail::check(status, err);
+    return cognite::config(out);
+  }
+
+  // Blocking calls. `params` and `headers`: JSON objects, or empty.
+  response get(std::string_view url, std::string_view params = {}, std::string_view headers = {}) const {
+    return call({"GET", url, params, headers});
+  }
+  response post(std::string_view url, std::string_view body, std::string_view params = {}, std::string_view headers = {}) const {
+    return call({"POST", url, params, headers, body});
+  }
+  response put(std::string_view url, std::string_view body, std::string_view params = {}, std::string_view headers = {}) const {
+    return call({"PUT", url, params, headers, body});
+  }
+  response call(const request& r) const {
+    cognite_response* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = with(r, [&](const cognite_request& raw) { return cognite_client_call(get(), &raw, &out, &err); });
+    detail::check(status, err);
+    return response(out);
+  }
+
+  void call_async(const request& r, callback then) const {
+    if (!then) throw std::invalid_argument("cognite: no callback");
+    auto state = std::make_unique<callback>(std::move(then));
+    cognite_notify notify = COGNITE_NOTIFY_INIT;
+    notify.done = &tell;
+    notify.user_data = state.get();
+    cognite_error* err = nullptr;
+    auto status = with(r, [&](const cognite_request& raw) { return cognite_client_call_async(get(), &raw, &notify, &err); });
+    if (status == COGNITE_OK) (void)state.release();  // accepted: tell() deletes it
+    detail::check(status, err);
+  }
+  // The future's get() gives the response, or throws cognite::error.
+  std::future<response> call_async(const request& r) const {
+    auto promise = std::make_shared<std::promise<response>>();
+    auto future = promise->get_future();
+    call_async(r, [promise](result outcome) {
+      if (auto* failed = std::get_if<error>(&outcome))
+        promise->set_exception(std::make_exception_ptr(*failed));
+      else
+        promise->set_value(std::move(std::get<response>(outcome)));
+    });
+    return future;
+  }
+  std::future<response> get_async(std::string_view url, std::string_view params = {}, std::string_view headers = {}) const {
+    return call_async({"GET", url, params, headers});
+  }
+  std::future<response> post_async(std::string_view url, std::string_view body, std::string_view params = {},
+                                   std::string_view headers = {}) const {
+    return call_async({"POST", url, params, headers, body});
+  }
+  std::future<response> put_async(std::string_view url, std::string_view body, std::string_view params = {},
+                                  std::string_view headers = {}) const {
+    return call_async({"PUT", url, params, headers, body});
+  }
+
+  cognite_client* get() const noexcept { return raw_.get(); }
+
+ private:
+  explicit client(const cognite_config* from) {
+    cognite_client* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_client_new(from, &out, &err);
+    raw_.reset(out);
+    detail::check(status, err);
+  }
+  template <class F>
+  static cognite_status with(const request& r, F&& call) {
+    detail::text method(r.method), url(r.url), params(r.params), headers(r.headers), type(r.content_type);
+    cognite_request raw = COGNITE_REQUEST_INIT;
+    raw.method = method.get();
+    raw.url = url.get();
+    raw.params = params.or_null();
+    raw.headers = headers.or_null();
+    raw.body = r.body.empty() ? nullptr : r.body.data();
+    raw.body_len = r.body.size();
+    raw.content_type = type.or_null();
+    raw.timeout_ms = r.timeout.count() > 0 ? static_cast<std::uint64_t>(r.timeout.count()) : 0;
+    raw.retry = r.retry;
+    return call(raw);
+  }
+  static void tell(void* user_data, cognite_status status, cognite_response* answer, cognite_error* raw) noexcept {
+    std::unique_ptr<callback> then(static_cast<callback*>(user_data));
+    response owned(answer);
+    try {
+      if (status == COGNITE_OK)
+        (*then)(std::move(owned));
+      else
+        (*then)(error(status, raw));
+    } catch (...) {  // nothing may leave a callback of C
+    }
+  }
+
+  detail::owner<cognite_client, &cognite_client_free> raw_;
+};
+
+// Its destructor cancels what is pending, tells everyone, and joins every thread of the library. Make one in main(), first.
+// Not to be destroyed inside a callback.
+class runtime {
+ public:
+  runtime() = default;
+  runtime(const runtime&) = delete;
+  runtime& operator=(const runtime&) = delete;
+  ~runtime() { (void)cognite_shutdown(nullptr); }
+};
+
+}  // namespace cognite
+
+#endif

@@ -1,0 +1,218 @@
+// test_cpp.cpp - cognite.hpp against a service (in the test suite: the emulator, by tests/c/with_emulator.sh).
+#include <atomic>
+#include <cognite/cognite.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+std::string second_unit(const cognite::client& client, const std::string& url);  // second_unit.cpp
+
+namespace {
+
+int passed = 0, failed = 0;
+
+void check(bool good, int line, const char* what) {
+  good ? ++passed : ++failed;
+  if (!good) std::cerr << "test_cpp.cpp:" << line << ": FAILED: " << what << "\n";
+}
+#define CHECK(condition) check((condition), __LINE__, #condition)
+
+// `f` throws cognite::error with that status; gives it for more checks.
+template <class F>
+cognite::error throws(cognite_status status, int line, F&& f) {
+  try {
+    f();
+  } catch (const cognite::error& e) {
+    if (e.status() != status) std::cerr << "got " << e.status_name() << ": " << e.what() << "\n";
+    check(e.status() == status, line, "the status");
+    check(!e.message().empty() && e.json().front() == '{', line, "a message and JSON");
+    return e;
+  }
+  check(false, line, "an exception");
+  return cognite::error(COGNITE_OK, nullptr);
+}
+#define THROWS(status, ...) throws(status, __LINE__, [&] { __VA_ARGS__; })
+
+std::string need(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) {
+    std::cerr << "this test needs " << name << ": run it with tests/c/with_emulator.sh\n0 passed, 1 failed\n";
+    std::exit(1);
+  }
+  return value;
+}
+
+cognite::config settings(const cognite::credentials& credentials) {
+  cognite::config config;
+  config.client_name("tests")
+      .project(need("COGNITE_PROJECT"))
+      .base_url(need("COGNITE_BASE_URL"))
+      .timeout(std::chrono::seconds(20))
+      .header("x-one", "1")
+      .credentials(credentials);
+  return config;
+}
+
+cognite::credentials oauth(std::string_view secret) {
+  return cognite::credentials::client_credentials(need("COGNITE_TOKEN_URL"), need("COGNITE_CLIENT_ID"), secret,
+                                                  need("COGNITE_SCOPES"));
+}
+
+template <class T>
+constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                           !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+static_assert(move_only<cognite::config> && move_only<cognite::credentials> && move_only<cognite::client> &&
+              move_only<cognite::response> && move_only<cognite::token_request>);
+static_assert(std::is_nothrow_copy_constructible_v<cognite::error> && !std::is_copy_constructible_v<cognite::runtime>);
+
+void settings_only() {
+  cognite::config config = settings(cognite::credentials::token("canary-token"));
+  CHECK(config.client_name() == "tests");
+  CHECK(config.timeout() == std::chrono::seconds(20));
+  CHECK(config.json().find("x-one") != std::string_view::npos);
+  CHECK(config.json().find("canary-token") == std::string_view::npos);
+  config.remove_header("X-One");
+  CHECK(config.json().find("x-one") == std::string_view::npos);
+  cognite::client client(config);
+  config.project("changed");
+  CHECK(client.config().project() == need("COGNITE_PROJECT"));
+
+  cognite::config moved = std::move(config);
+  CHECK(moved.project() == "changed");
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, config.project("x"));  // moved from: refused, no crash
+  THROWS(COGNITE_ERR_CONFIG, cognite::client{cognite::config()});
+  THROWS(COGNITE_ERR_CONFIG, (void)cognite::config::load("projekt: x"));
+  THROWS(COGNITE_ERR_CONFIG, (void)cognite::client::from_default());
+  THROWS(COGNITE_ERR_CONFIG, (void)cognite::credentials::load("{tokn: x}"));
+  bool refused = false;
+  try {
+    moved.project(std::string_view("a\0b", 3));
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  CHECK(refused && moved.project() == "changed");
+}
+
+void calls(const cognite::client& client, const std::string& base) {
+  const std::string id = "cpp-" + std::to_string(std::time(nullptr)) + "-" + std::to_string(std::rand());
+  const std::string body = R"({"items":[{"externalId":")" + id + R"(","name":"x"}]})";
+  cognite::response made = client.post(base + "/assets", body);
+  CHECK(made.http_status() / 100 == 2);
+  CHECK(made.body().find(id) != std::string_view::npos);
+  CHECK(made.header("CONTENT-type").find("json") != std::string_view::npos);
+  CHECK(made.header("x-never").empty());
+  CHECK(made.elapsed().count() > 0 && made.attempts() == 1);
+  cognite::response moved = std::move(made);
+  CHECK(!moved.body().empty() && made.body().empty());
+  CHECK(second_unit(client, base + "/assets").find("items") != std::string::npos);
+
+  cognite::error twice = THROWS(COGNITE_ERR_DUPLICATED, (void)client.post(base + "/assets", body));
+  CHECK(twice.http_status() == 409 && !twice.in_doubt() && !twice.is_retryable() && twice.attempts() == 1);
+  CHECK(twice.json().find(id) != std::string_view::npos);
+  cognite::error copy = twice;  // shares, stays valid
+  CHECK(copy.message() == twice.message());
+  THROWS(COGNITE_ERR_NOT_FOUND, (void)client.get(base + "/nothing-here"));
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, (void)client.get("no-slash"));
+  CHECK(client.call({"POST", base + "/assets/list", {}, {}, R"({"limit":1})", {}, std::chrono::seconds(5), COGNITE_RETRY_SAFE})
+            .http_status() == 200);
+  cognite::client wrong(settings(oauth("canary-secret")));
+  cognite::error denied = THROWS(COGNITE_ERR_AUTH, (void)wrong.get(base + "/assets"));
+  CHECK(denied.code() == "invalid_client" && denied.json().find("canary-secret") == std::string_view::npos);
+}
+
+void futures(const cognite::client& client, const std::string& base) {
+  std::vector<std::future<cognite::response>> all;
+  for (int i = 0; i < 50; ++i) all.push_back(client.get_async(base + "/assets", R"({"limit":1})"));
+  int good = 0;
+  for (auto& future : all) good += future.get().http_status() == 200;
+  CHECK(good == 50);
+  CHECK(client.post_async(base + "/assets/list", R"({"limit":1})").get().http_status() == 200);
+  auto missing = client.get_async(base + "/nothing-here");
+  THROWS(COGNITE_ERR_NOT_FOUND, (void)missing.get());
+  auto put = client.put_async(base + "/assets", "{}");
+  bool put_failed = false;
+  try {
+    (void)put.get();
+  } catch (const cognite::error& e) {
+    put_failed = e.http_status() == 404 || e.http_status() == 405;
+  }
+  CHECK(put_failed);
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, (void)client.get_async("no-slash"));  // refused at once
+  (void)client.get_async(base + "/assets");                                  // nobody has to wait
+}
+
+void callbacks(const cognite::client& client, const std::string& base) {
+  std::atomic<int> good{0}, bad{0};
+  std::promise<void> done;
+  auto count = [&] {
+    if (good + bad == 21) done.set_value();
+  };
+  auto state = std::make_shared<int>(0);  // its count shows that every callback object is destroyed
+  for (int i = 0; i < 20; ++i)
+    client.call_async({"GET", base + "/assets"}, [&, state](cognite::result result) {
+      auto* answer = std::get_if<cognite::response>(&result);
+      answer != nullptr && answer->http_status() == 200 ? ++good : ++bad;
+      count();
+      throw 5;  // stays inside
+    });
+  client.call_async({"GET", base + "/nothing-here"}, [&, state](cognite::result result) {
+    auto* failure = std::get_if<cognite::error>(&result);
+    failure != nullptr && failure->http_status() == 404 ? ++good : ++bad;
+    count();
+  });
+  CHECK(done.get_future().wait_for(std::chrono::seconds(60)) == std::future_status::ready);
+  CHECK(good == 21 && bad == 0);
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, client.call_async({"GET", "no-slash"}, [state](cognite::result) {}));
+  for (int i = 0; i < 500 && state.use_count() > 1; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(state.use_count() == 1);
+}
+
+void providers(const cognite::client& client, const std::string& base) {
+  cognite_response* raw = nullptr;
+  CHECK(cognite_client_authorization(client.get(), &raw, nullptr) == COGNITE_OK);
+  cognite::response authorization(raw);
+  const std::string text(authorization.body()), mark = "Bearer ";
+  const auto start = text.find(mark) + mark.size();
+  const std::string token = text.substr(start, text.find('"', start) - start);
+
+  std::atomic<int> asked{0};
+  auto state = std::make_shared<int>(0);
+  {
+    cognite::client good(settings(cognite::credentials::provider([&, state](cognite::token_request request) {
+      ++asked;
+      std::thread([token, r = std::move(request)]() mutable { r.answer(token, std::chrono::minutes(5)); }).detach();
+    })));
+    CHECK(good.get(base + "/assets").http_status() == 200);
+    CHECK(good.get(base + "/assets").http_status() == 200);
+    CHECK(asked == 1);
+  }
+  for (int i = 0; i < 500 && state.use_count() > 1; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(state.use_count() == 1);
+
+  cognite::client throwing(settings(cognite::credentials::provider([](cognite::token_request) { throw 5; })));
+  THROWS(COGNITE_ERR_AUTH, (void)throwing.get(base + "/assets"));
+  cognite::client failing(settings(cognite::credentials::provider([](cognite::token_request r) { r.fail("vault shut"); })));
+  auto e = THROWS(COGNITE_ERR_AUTH, (void)failing.get(base + "/assets"));
+  CHECK(e.message().find("vault shut") != std::string_view::npos);
+}
+
+}  // namespace
+
+int main() {
+  {
+    cognite::runtime runtime;
+    const std::string base = "/api/v1/projects/" + need("COGNITE_PROJECT");
+    cognite::client client(settings(oauth(need("COGNITE_CLIENT_SECRET"))));
+    settings_only();
+    calls(client, base);
+    futures(client, base);
+    callbacks(client, base);
+    providers(client, base);
+  }
+  std::cout << passed << " passed, " << failed << " failed" << std::endl;
+  return failed > 0 || passed == 0 ? 1 : 0;
+}

@@ -1,5 +1,6 @@
 //! The client: settings checked once, then requests from any number of threads.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -141,12 +142,14 @@ impl Client {
 }
 
 impl Accepted {
-    /// Runs the call on the engine.
-    pub async fn run(mut self) -> Result<Response, Error> {
-        match self.call.take() {
-            Some(call) => self.client.http.call(call).await,
-            None => Err(Error::internal("a call without a request")),
-        }
+    /// Runs the call on the engine. Boxed here: the state of a call is kilobytes, and is handed on several times.
+    pub fn run(mut self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
+        Box::pin(async move {
+            match self.call.take() {
+                Some(call) => self.client.http.call(call).await,
+                None => Err(Error::internal("a call without a request")),
+            }
+        })
     }
 
     /// The `Authorization` value, as JSON: `{"header":"Authorization","value":"Bearer …"}`.

@@ -130,7 +130,7 @@ impl TokenEngine {
         let landing = Landing(Arc::clone(self));
         tokio::spawn(async move {
             let engine = &landing.0;
-            let outcome = runtime::panics::contained(engine.fetch()).await.and_then(|r| r);
+            let outcome = runtime::panics::contained(Box::pin(engine.fetch())).await.and_then(|r| r);
             let outcome = outcome.and_then(|provided| engine.store(provided));
             drop(landing);
             let _ = tell.send(Some(outcome));

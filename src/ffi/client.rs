@@ -211,7 +211,7 @@ pub unsafe extern "C" fn cognite_client_authorization(
         out.required("out")?;
         // SAFETY: NULL or a live client.
         let accepted = unsafe { get::<ClientBox>(client, "client") }?.0.accept_authorization()?;
-        finish(out, runtime::block_on(accepted.authorization())?);
+        finish(out, runtime::block_on(Box::pin(accepted.authorization()))?);
         Ok(())
     })
 }
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn cognite_client_authorization_async(
     entry(err, || {
         // SAFETY: NULL or live objects of the caller's.
         let (client, notify) = unsafe { (get::<ClientBox>(client, "client")?, notify_of(notify)?) };
-        runtime::spawn_notified(client.0.accept_authorization()?.authorization(), notify)
+        runtime::spawn_notified(Box::pin(client.0.accept_authorization()?.authorization()), notify)
     })
 }
 

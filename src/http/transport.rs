@@ -1,5 +1,6 @@
 //! One exchange: a request out, a whole answer in, or a failure that says how far it came. No repeats here.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +139,8 @@ impl Transport {
             http_status: status,
             message: format!("{peer} did not send anything for {} ms", x.idle.as_millis()),
         };
-        let mut response = match within_idle(sending, x.idle, progress).await {
+        let mut timer = IdleTimer::new(x.idle, progress);
+        let mut response = match timer.watch(sending).await {
             None => return Err(stalled(Phase::Send, 0)),
             Some(Err(e)) => return Err(failed(&e, Phase::Send, 0)),
             Some(Ok(response)) => response,
@@ -173,7 +175,7 @@ impl Transport {
         let mut sink = Sink::new(gzip, announced, limit);
         let mut empty = true;
         loop {
-            let chunk = match within_idle(response.chunk(), x.idle, progress).await {
+            let chunk = match timer.watch(response.chunk()).await {
                 None => return Err(stalled(Phase::Body, status)),
                 Some(Err(e)) => return Err(failed(&e, Phase::Body, status)),
                 Some(Ok(Some(chunk))) => chunk,
@@ -193,23 +195,34 @@ impl Transport {
     }
 }
 
-/// `None` when nothing moved for `idle`. While a connection is being made the connect timeout rules instead.
-async fn within_idle<F: Future>(future: F, idle: Duration, progress: &Progress) -> Option<F::Output> {
-    tokio::pin!(future);
-    progress.touch();
-    let mut wait = idle;
-    loop {
-        tokio::select! {
-            biased;
-            out = &mut future => return Some(out),
-            () = tokio::time::sleep(wait) => {
-                let silent = progress.idle();
-                if progress.is_connecting() {
-                    wait = idle;
-                } else if silent >= idle {
-                    return None;
-                } else {
-                    wait = idle - silent;
+/// The idle timer of one exchange: set once, moved only when it fires.
+struct IdleTimer<'a> {
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    idle: Duration,
+    progress: &'a Progress,
+}
+
+impl<'a> IdleTimer<'a> {
+    fn new(idle: Duration, progress: &'a Progress) -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep(idle)), idle, progress }
+    }
+
+    /// `None` when nothing moved for the idle time. While a connection is being made the connect timeout rules instead.
+    async fn watch<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        tokio::pin!(future);
+        self.progress.touch();
+        loop {
+            tokio::select! {
+                biased;
+                out = &mut future => return Some(out),
+                () = &mut self.sleep => {
+                    let silent = self.progress.idle();
+                    let wait = match self.progress.is_connecting() {
+                        true => self.idle,
+                        false if silent >= self.idle => return None,
+                        false => self.idle - silent,
+                    };
+                    self.sleep.as_mut().reset(tokio::time::Instant::now() + wait);
                 }
             }
         }

@@ -31,6 +31,8 @@ impl<T: Send + 'static> Completion<T> {
 
 impl<T: Send + 'static> Drop for Completion<T> {
     fn drop(&mut self) {
-        self.tell(Err(Error::shutdown()));
+        if self.deliver.is_some() {
+            self.tell(Err(Error::shutdown()));
+        }
     }
 }

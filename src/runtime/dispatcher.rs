@@ -1,7 +1,8 @@
 //! The callback threads: user code never runs on an I/O thread, so a slow callback delays callbacks only.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,9 +24,28 @@ pub fn in_callback() -> bool {
     IN_CALLBACK.with(Cell::get)
 }
 
+/// Jobs that wait at most before a sleeping callback thread is woken in any case.
+const BATCH: usize = 8;
+
+thread_local! {
+    /// Dispatchers the calling I/O thread gave jobs to without waking them.
+    static PENDING: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Called by an I/O thread before it sleeps.
+pub fn wake_pending() {
+    PENDING.with(|p| {
+        for shared in p.borrow_mut().drain(..) {
+            shared.ready.notify_one();
+        }
+    });
+}
+
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Callback threads that sleep.
+    sleeping: usize,
     /// No more jobs will come: run what is there, then end.
     closed: bool,
 }
@@ -40,6 +60,7 @@ struct Shared {
 pub struct Dispatcher {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    started: AtomicBool,
     wanted: usize,
 }
 
@@ -49,18 +70,41 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Dispatcher {
     pub fn new(threads: usize) -> Self {
-        Self { shared: Arc::default(), threads: Mutex::default(), wanted: threads.max(1) }
+        Self {
+            shared: Arc::default(),
+            threads: Mutex::default(),
+            started: AtomicBool::new(false),
+            wanted: threads.max(1),
+        }
     }
 
     /// Queues a job. Completions are never dropped; how many there can be is bounded where calls are accepted.
     /// Answers whether a thread is there to run it.
     pub fn push(&self, job: Job) -> bool {
-        lock(&self.shared.state).jobs.push_back(job);
-        self.shared.ready.notify_one();
+        let (waiting, sleeping) = {
+            let mut state = lock(&self.shared.state);
+            state.jobs.push_back(job);
+            (state.jobs.len(), state.sleeping)
+        };
+        if sleeping > 0 {
+            if waiting < BATCH && super::engine::on_io_thread() {
+                PENDING.with(|p| {
+                    let mut pending = p.borrow_mut();
+                    if !pending.iter().any(|s| Arc::ptr_eq(s, &self.shared)) {
+                        pending.push(Arc::clone(&self.shared));
+                    }
+                });
+            } else {
+                self.shared.ready.notify_one();
+            }
+        }
         self.start()
     }
 
     fn start(&self) -> bool {
+        if self.started.load(Ordering::Acquire) {
+            return true;
+        }
         let mut threads = lock(&self.threads);
         if !threads.is_empty() {
             return true;
@@ -73,6 +117,7 @@ impl Dispatcher {
                 threads.push(handle);
             }
         }
+        self.started.store(!threads.is_empty(), Ordering::Release);
         !threads.is_empty()
     }
 
@@ -103,7 +148,9 @@ fn run(shared: &Shared) {
             if state.closed {
                 return;
             }
+            state.sleeping += 1;
             state = shared.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.sleeping -= 1;
         };
         drop(state);
         gate::pass(|| {

@@ -53,20 +53,21 @@ fn drop_quietly(payload: Box<dyn Any + Send>) {
 }
 
 /// [`contain`] for a future: every poll is guarded, and after a panic the future is not polled again.
-pub struct Contained<F>(Option<Pin<Box<F>>>);
+pub struct Contained<F>(Option<F>);
 
-pub fn contained<F: Future>(future: F) -> Contained<F> {
-    Contained(Some(Box::pin(future)))
+/// Takes futures that can be moved (`Box::pin` makes any such).
+pub fn contained<F: Future + Unpin>(future: F) -> Contained<F> {
+    Contained(Some(future))
 }
 
-impl<F: Future> Future for Contained<F> {
+impl<F: Future + Unpin> Future for Contained<F> {
     type Output = Result<F::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(inner) = self.0.as_mut() else {
             return Poll::Ready(Err(Error::internal("a finished task was polled")));
         };
-        match contain(|| inner.as_mut().poll(cx)) {
+        match contain(|| Pin::new(inner).poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => {
                 self.0 = None;

@@ -1,0 +1,197 @@
+#include "reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int listed(const char *name, const char *const *names) {
+  for (; *names != NULL; names++) {
+    if (strcmp(name, *names) == 0) return 1;
+  }
+  return 0;
+}
+
+static void add_headers(text *t, const cognite_response *response) {
+  static const char *const dropped[] = {"host", "user-agent", "accept-encoding", "connection", "content-length", "transfer-encoding",
+    "keep-alive", "proxy-connection", "date", "client-request-id", "return-client-request-id", "x-ms-lib-capability", "x-anchormailbox",
+    "content-type", "content-encoding", NULL};
+  const char *json = cognite_response_headers_json(response), *between = "";
+  doc d;
+  int i;
+  if (!parse(&d, json, strlen(json))) {
+    add_text(t, "\"the library's headers are not JSON\"");
+    return;
+  }
+  add_text(t, "{");
+  for (i = first_of(&d, 0); i != NONE; i = next_of(&d, i)) {
+    char *name = text_of(&d, i, NULL);
+    if (!listed(name, dropped)) {
+      add_text(t, between);
+      add_value(t, &d, i);
+      add_text(t, ":");
+      add_value(t, &d, value_of(&d, i));
+      between = ",";
+    }
+    free(name);
+  }
+  add_text(t, "}");
+  free_doc(&d);
+}
+
+static void add_body(text *t, const char *at, size_t len) {
+  static const char mark[] = "\xef\xbb\xbf";
+  size_t i;
+  /* A byte order mark is no part of the value; the library hands bodies on as they came. */
+  if (len > 3 && memcmp(at, mark, 3) == 0 && is_json(at + 3, len - 3)) {
+    at += 3;
+    len -= 3;
+  }
+  if (len == 0) {
+    add_text(t, "{\"kind\":\"none\"}");
+  } else if (is_json(at, len)) {
+    add_text(t, "{\"kind\":\"json\",\"value\":");
+    /* The reply is one line. Inside of texts JSON has no line ends, so these are only between values. */
+    for (i = 0; i < len; i++) {
+      if (at[i] != '\n' && at[i] != '\r') add(t, at + i, 1);
+    }
+    add_text(t, "}");
+  } else if (is_utf8(at, len)) {
+    add_text(t, "{\"kind\":\"text\",\"value\":");
+    add_quoted(t, at, len);
+    add_text(t, "}");
+  } else if (len <= 1024) {
+    add_text(t, "{\"kind\":\"bytes\",\"base64\":\"");
+    add_base64(t, (const unsigned char *)at, len);
+    add_text(t, "\"}");
+  } else {
+    add_text(t, "{\"kind\":\"bytes\",\"length\":");
+    add_number(t, (double)len);
+    add_text(t, ",\"sha256\":\"");
+    add_sha256(t, (const unsigned char *)at, len);
+    add_text(t, "\"}");
+  }
+}
+
+void add_response(text *t, const cognite_response *response) {
+  text headers = {NULL, 0, 0};
+  size_t len;
+  const char *body = cognite_response_body(response, &len);
+  add_text(t, "{\"status\":");
+  add_number(t, cognite_response_http_status(response));
+  add_headers(&headers, response);
+  if (strcmp(headers.at, "{}") != 0) {
+    add_text(t, ",\"headers\":");
+    add(t, headers.at, headers.len);
+  }
+  free_text(&headers);
+  add_text(t, ",\"body\":");
+  add_body(t, body, len);
+  add_text(t, "}");
+}
+
+void add_config(text *t, const cognite_config *config) {
+  static const char *const names[] = {"client_name", "project", "base_url", "cluster_hint", "api_subversion", "headers", "timeout",
+    "file_transfer_timeout", "debug", "credentials", NULL};
+  const char *json = cognite_config_json(config), *between = "";
+  doc d;
+  int i;
+  if (!parse(&d, json, strlen(json))) {
+    add_text(t, "\"the library's configuration is not JSON\"");
+    return;
+  }
+  add_text(t, "{");
+  for (i = 0; names[i] != NULL; i++) {
+    int value = member(&d, 0, names[i]);
+    if (value == NONE) continue;
+    add_text(t, between);
+    add_quoted(t, names[i], strlen(names[i]));
+    add_text(t, ":");
+    add_value(t, &d, value);
+    between = ",";
+  }
+  add_text(t, "}");
+  free_doc(&d);
+}
+
+/* ---- errors ---- */
+
+static int says(const doc *d, const char *name, const char *const *words) {
+  int value = member(d, 0, name), hit;
+  char *text;
+  if (!is_text(d, value)) return 0;
+  text = text_of(d, value, NULL);
+  hit = listed(text, words);
+  free(text);
+  return hit;
+}
+
+static const char *kind_of(cognite_status status, const doc *d) {
+  static const char *const nobody[] = {"refused", "dns", NULL}, *const broken[] = {"closed", "protocol", NULL},
+    *const connecting[] = {"connect_timeout", NULL}, *const body[] = {"body", NULL},
+    *const network[] = {"refused", "dns", "tls", "reset", "closed", "protocol", "connect_timeout", "idle_timeout", "total_timeout", NULL};
+  switch (status) {
+    case COGNITE_ERR_INVALID_ARGUMENT:
+    case COGNITE_ERR_CONFIG: return "invalid_value";
+    case COGNITE_ERR_API:
+    case COGNITE_ERR_PARTIAL: return "api_error";
+    case COGNITE_ERR_NOT_FOUND: return "not_found";
+    case COGNITE_ERR_DUPLICATED: return "duplicated";
+    case COGNITE_ERR_ACCESS: return "project_access";
+    case COGNITE_ERR_CONNECTION:
+      return says(d, "cause", nobody) ? "connection_refused" : says(d, "cause", broken) ? "request_error" : "connection_error";
+    case COGNITE_ERR_TLS: return "connection_refused";
+    case COGNITE_ERR_TIMEOUT: return says(d, "cause", connecting) ? "connection_error" : "timeout";
+    case COGNITE_ERR_AUTH:
+      if (is_text(d, member(d, 0, "oauthError"))) return "oauth_error";
+      return says(d, "cause", network) ? "raw_http_error" : "auth_error";
+    case COGNITE_ERR_DECODE: return says(d, "phase", body) ? "connection_error" : "request_error";
+    default: return "internal";
+  }
+}
+
+/* Hands a member of the library's error on under the name that the vectors use. */
+static void add_member(text *t, const doc *d, const char *theirs, const char *ours, const char *absent) {
+  int value = member(d, 0, theirs);
+  if (value == NONE && absent == NULL) return;
+  add_text(t, ",\"");
+  add_text(t, ours);
+  add_text(t, "\":");
+  if (value == NONE) add_text(t, absent);
+  else add_value(t, d, value);
+}
+
+void add_error(text *t, const cognite_error *error) {
+  const char *json = cognite_error_json(error), *message = cognite_error_message(error), *kind;
+  doc d;
+  if (!parse(&d, json, strlen(json))) {
+    add_text(t, "{\"kind\":\"internal\",\"text\":\"the library's error is not JSON\"}");
+    return;
+  }
+  kind = kind_of(cognite_error_status(error), &d);
+  add_text(t, "{\"kind\":\"");
+  add_text(t, kind);
+  add_text(t, "\",\"text\":");
+  add_quoted(t, message, strlen(message));
+  if (strcmp(kind, "api_error") == 0 || strcmp(kind, "not_found") == 0 || strcmp(kind, "duplicated") == 0) {
+    add_member(t, &d, "serviceMessage", "message", "\"\"");
+    add_member(t, &d, "httpStatus", "code", NULL);
+    add_member(t, &d, "requestId", "x_request_id", NULL);
+    add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
+    add_member(t, &d, "duplicated", "duplicated", NULL);
+    add_member(t, &d, "extra", "extra", NULL);
+    add_member(t, &d, "cluster", "cluster", NULL);
+    add_member(t, &d, "project", "project", NULL);
+  } else if (strcmp(kind, "project_access") == 0) {
+    add_text(t, ",\"code\":401");
+    add_member(t, &d, "requestId", "x_request_id", NULL);
+    add_member(t, &d, "cluster", "cluster", NULL);
+    add_member(t, &d, "project", "project", NULL);
+    add_member(t, &d, "maybeProjects", "maybe_projects", "null");
+  } else if (strcmp(kind, "oauth_error") == 0) {
+    add_member(t, &d, "oauthError", "oauth_error", NULL);
+    add_member(t, &d, "oauthDescription", "oauth_description", NULL);
+  }
+  add_text(t, ",\"library\":"); /* for the reader of a difference; not compared */
+  add_value(t, &d, 0);
+  add_text(t, "}");
+  free_doc(&d);
+}

@@ -1,0 +1,110 @@
+//! `cargo xtask bench requests`: what small requests cost through the C API, measured side by side with other clients.
+//!
+//! The laboratory in ../shared/perf, where it is there, brings the server and the peers. Without it the peer is a libcurl
+//! program of this project and the server a few lines in this crate.
+
+mod lab;
+mod measure;
+mod server;
+
+use crate::setup;
+use crate::sh::{self, Res};
+use measure::{Client, Run};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const TASKS: [(&str, u32); 3] = [("t1", 20_000), ("t2", 50_000), ("t7", 1)];
+
+/// The server of a measurement; killed when dropped.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn command(args: &[String]) -> Res<()> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["requests"] => requests(5),
+        ["requests", "--rounds", n] => requests(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
+        // What this command starts for itself.
+        ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
+        _ => Err("usage: cargo xtask bench requests [--rounds N]".into()),
+    }
+}
+
+fn requests(rounds: u32) -> Res<()> {
+    let lab = lab::folder();
+    setup::for_bench(lab.is_some())?;
+    let dir = sh::scratch("bench")?;
+    let lib = sh::build_library(true)?;
+    let ours = dir.join("requests");
+    let source = sh::root().join("benches/requests.c");
+    sh::compile_c(&[source], &ours, &lib, &["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror"])?;
+    let mut clients = vec![Client { label: "libcognite", program: ours }];
+    let port = free_port()?;
+    let server = match lab {
+        Some(from) => {
+            let built = lab::build(&from, &dir)?;
+            clients.extend(built.clients);
+            start(&built.server, &["--port", &port.to_string()], port)?
+        }
+        None => {
+            println!("no ../shared/perf: the peer is libcurl only, the server one of this crate");
+            clients.push(Client { label: "libcurl", program: own_peer(&dir)? });
+            let this = std::env::current_exe().map_err(|e| e.to_string())?;
+            start(&this, &["bench", "serve", &port.to_string()], port)?
+        }
+    };
+    let mut runs: Vec<Run> = Vec::new();
+    for round in 0..rounds {
+        println!("round {} of {rounds}", round + 1);
+        for (task, n) in TASKS {
+            // Each round begins with another client, so that none always has the same neighbour.
+            for i in 0..clients.len() {
+                let client = &clients[(i + round as usize) % clients.len()];
+                runs.push(measure::run(client, task, n, round, server.child.id(), server.port)?);
+            }
+        }
+    }
+    drop(server);
+    let labels: Vec<&str> = clients.iter().map(|c| c.label).collect();
+    TASKS.iter().for_each(|(task, _)| measure::table(task, &labels, &runs));
+    Ok(())
+}
+
+fn own_peer(dir: &Path) -> Res<PathBuf> {
+    let out = dir.join("peer_curl");
+    let mut c = Command::new(sh::cc());
+    c.args(["-std=c99", "-O2", "-o"]).arg(&out).arg(sh::root().join("benches/peer_curl.c")).arg("-lcurl");
+    sh::run(&mut c)?;
+    Ok(out)
+}
+
+fn free_port() -> Res<u16> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+    listener.local_addr().map(|a| a.port()).map_err(|e| e.to_string())
+}
+
+/// Starts a server on the second core and waits until it takes connections.
+fn start(program: &Path, args: &[&str], port: u16) -> Res<Server> {
+    let mut c = Command::new("taskset");
+    c.args(["-c", measure::SERVER_CORE]).arg(program).args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    let child = c.spawn().map_err(|e| format!("{}: {e}", sh::words(&c)))?;
+    let server = Server { child, port };
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Ok(server);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("{} does not listen on port {port}", program.display()))
+}

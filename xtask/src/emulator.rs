@@ -1,0 +1,99 @@
+//! The emulator as a child process, and the questions it is asked about itself.
+
+use crate::json::Json;
+use crate::sh::{self, Res};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Killed when dropped, whatever happened; it also ends by itself when this process does.
+pub struct Emulator {
+    child: Child,
+    /// What it says of itself when it is ready: url, project, token_url, client_id, client_secret, scopes.
+    ready: Json,
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Emulator {
+    pub fn start() -> Res<Emulator> {
+        sh::run(sh::cargo().args(["build", "--quiet", "--package", "cognite-emulator"]))?;
+        let program = sh::target().join("debug/cognite-emulator");
+        let mut command = Command::new(&program);
+        command.arg("--exit-with-parent").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
+        let out = child.stdout.take().ok_or("the emulator has no standard output")?;
+        let mut emulator = Emulator { child, ready: Json::Null };
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            // Goes on reading after the first line, as the emulator must not block on a full pipe.
+            BufReader::new(out).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
+        });
+        let line = told.recv_timeout(Duration::from_secs(20)).map_err(|_| "the emulator was not ready within 20 s")?;
+        emulator.ready = Json::parse(&line).map_err(|e| format!("the emulator said: {line}: {e}"))?;
+        Ok(emulator)
+    }
+
+    fn said(&self, name: &str) -> &str {
+        self.ready.text_of(name).unwrap_or("")
+    }
+
+    pub fn start_line(&self) -> String {
+        self.ready.write(false)
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> &str {
+        self.said("url")
+    }
+
+    /// The connection, for programs that take it from the environment.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        let names = [
+            ("COGNITE_BASE_URL", "url"),
+            ("COGNITE_PROJECT", "project"),
+            ("COGNITE_TOKEN_URL", "token_url"),
+            ("COGNITE_CLIENT_ID", "client_id"),
+            ("COGNITE_CLIENT_SECRET", "client_secret"),
+            ("COGNITE_SCOPES", "scopes"),
+        ];
+        names.map(|(variable, member)| (variable, self.said(member).to_string())).to_vec()
+    }
+
+    /// How many datapoints the emulator holds, by its own account.
+    pub fn datapoints(&self) -> Res<u64> {
+        let body = http_get(self.url(), "/_emulator/state")?;
+        let state = Json::parse(&body)?;
+        state
+            .get("datapoints")
+            .and_then(Json::as_i128)
+            .and_then(|n| u64::try_from(n).ok())
+            .ok_or(format!("the emulator's state does not tell its datapoints: {body}"))
+    }
+}
+
+/// One GET without any client library: what is checked here is also the library.
+pub fn http_get(base: &str, path: &str) -> Res<String> {
+    let host = base.trim_start_matches("http://");
+    let say = |e| format!("GET {base}{path}: {e}");
+    let mut socket = TcpStream::connect(host).map_err(say)?;
+    socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(say)?;
+    write!(socket, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").map_err(say)?;
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).map_err(say)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("GET {base}{path}: no HTTP answer"))?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    if !head.starts_with("HTTP/1.1 200") || chunked {
+        return Err(format!("GET {base}{path}: {head}"));
+    }
+    Ok(body.to_string())
+}

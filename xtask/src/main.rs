@@ -1,0 +1,54 @@
+//! The project's own commands. `cargo xtask help` lists them.
+
+mod bench;
+mod checks;
+mod conformance;
+mod demo;
+mod emulator;
+mod header;
+mod header_text;
+mod json;
+mod setup;
+mod sh;
+mod steps;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  help                  this text
+  setup                 look for the programs and headers the commands need; install what is missing (Debian, Ubuntu)
+  demo [--release]      write this machine's signals through the C API into an emulator and read them back, 10 s
+  test [STEP ...]       all checks, or only the named steps
+  conformance           replay what the official Python SDK was recorded doing, through the C API
+      [--vectors DIR] [--area NAME] [--only TEXT] [--without REQUIREMENT] [--strict-quirks] [--verbose] [--release]
+      [--driver COMMAND]     another implementation's driver instead of the one for this library
+  header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
+  bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or(&[]);
+    let done = match args.first().map(String::as_str) {
+        Some("help" | "--help" | "-h") | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some("bench") => bench::command(rest),
+        Some("conformance") => conformance::command(rest),
+        Some("demo") => demo::command(rest),
+        Some("header") => header::command(rest),
+        Some("setup") => setup::command(rest),
+        Some("test") => checks::command(rest),
+        Some(other) => Err(format!("unknown command {other}\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The longer steps of `cargo xtask test`.
+
+use crate::demo;
+use crate::emulator::Emulator;
+use crate::sh::{self, Res};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The version of the SDK whose behaviour the project compares itself with.
+const PYTHON_SDK: &str = "cognite-sdk==8.22.0";
+
+/// What CMakeLists.txt tests: the C and C++ tests, the examples, and an installed copy in use.
+pub fn ctest() -> Res<()> {
+    cmake_test("cmake", &["-DCOGNITE_TESTS_VALGRIND=OFF"])
+}
+
+/// The same under valgrind: memory errors and definite leaks fail.
+pub fn valgrind() -> Res<()> {
+    cmake_test("cmake-valgrind", &["-DCOGNITE_TESTS_VALGRIND=ON"])
+}
+
+/// With the target folder of all other steps, so that the library is not built again.
+fn cmake_test(folder: &str, options: &[&str]) -> Res<()> {
+    let dir = sh::target().join(folder);
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(sh::root()).arg("-B").arg(&dir).args(["-DCOGNITE_CARGO_PROFILE=dev"]).args(options);
+    configure.arg(format!("-DCOGNITE_CARGO_TARGET_DIR={}", sh::target().display()));
+    sh::run(&mut configure)?;
+    sh::run(Command::new("cmake").arg("--build").arg(&dir).args(["--parallel", "2"]))?;
+    sh::run(Command::new("ctest").arg("--test-dir").arg(&dir).args(["--output-on-failure", "--no-tests=error"]))
+}
+
+fn timed(c: &mut Command, limit: Duration) -> Res<()> {
+    let mut child = c.spawn().map_err(|e| format!("{}: {e}", sh::words(c)))?;
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
+            return if status.success() { Ok(()) } else { Err(format!("{}: {status}", sh::words(c))) };
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(format!("{}: not done within {} s", sh::words(c), limit.as_secs()));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The official SDK works with the emulator, and reads what the C library wrote.
+pub fn python() -> Res<()> {
+    let python = venv()?;
+    let emulator = Emulator::start()?;
+    let mut c = Command::new(&python);
+    // It takes the emulator's own start line, to test one that runs already.
+    c.arg(sh::root().join("emulator/tests/python_sdk.py")).env("EMULATOR", emulator.start_line()).stdin(Stdio::null());
+    timed(&mut c, Duration::from_secs(300))?;
+    drop(emulator);
+
+    let program = demo::build_example("historian", false)?;
+    let emulator = Emulator::start()?;
+    let written = demo::run_historian(&program, &emulator, 3)?;
+    let mut c = Command::new(&python);
+    c.arg(sh::root().join("xtask/python/check_historian.py")).arg(written.to_string()).envs(emulator.env());
+    timed(c.stdin(Stdio::null()), Duration::from_secs(120))
+}
+
+/// A virtual environment with the SDK, kept in the target folder; its interpreter.
+fn venv() -> Res<PathBuf> {
+    let dir = sh::target().join("venv");
+    let python = dir.join("bin/python");
+    let done = dir.join(PYTHON_SDK);
+    if !done.exists() {
+        sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
+        let mut pip = Command::new(&python);
+        // pandas: the SDK's own data frames, which its tests against the emulator use
+        sh::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK, "pandas"]))?;
+        fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
+    }
+    Ok(python)
+}

@@ -28,6 +28,8 @@ const FORGET: f64 = 300.0;
 /// A pause asked for is obeyed up to this; a longer one concerns the single call only.
 const LONGEST_PAUSE: f64 = 60.0;
 
+/// How late a turn may be taken, seconds.
+const LATE: f64 = 0.01;
 /// Shorter waits are none.
 const MOMENT: f64 = 1e-6;
 
@@ -80,8 +82,8 @@ impl Throttle {
             self.pace = None;
             return Duration::ZERO;
         }
-        // Turns that were not taken are gone, but for two: answers do not come evenly.
-        pace.next = pace.next.max(now - 1.0 / rate) + 1.0 / rate;
+        // Turns that were not taken are gone, but for the last: answers do not come evenly, and timers wake late.
+        pace.next = pace.next.max(now - LATE.max(1.0 / rate)) + 1.0 / rate;
         self.pace = Some(pace);
         Duration::ZERO
     }

@@ -68,6 +68,11 @@ impl Emulator {
         names.map(|(variable, member)| (variable, self.said(member).to_string())).to_vec()
     }
 
+    /// Orders faults, as its README describes them.
+    pub fn faults(&self, rules: &str) -> Res<()> {
+        http(self.url(), "POST", "/_emulator/faults", rules).map(drop)
+    }
+
     /// How many datapoints the emulator holds, by its own account.
     pub fn datapoints(&self) -> Res<u64> {
         let body = http_get(self.url(), "/_emulator/state")?;
@@ -82,18 +87,28 @@ impl Emulator {
 
 /// One GET without any client library: what is checked here is also the library.
 pub fn http_get(base: &str, path: &str) -> Res<String> {
+    http(base, "GET", path, "")
+}
+
+/// A bare request to a server of ours: no more HTTP than that.
+fn http(base: &str, method: &str, path: &str, body: &str) -> Res<String> {
     let host = base.trim_start_matches("http://");
-    let say = |e| format!("GET {base}{path}: {e}");
+    let say = |e| format!("{method} {base}{path}: {e}");
     let mut socket = TcpStream::connect(host).map_err(say)?;
     socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(say)?;
-    write!(socket, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").map_err(say)?;
+    let length = body.len();
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .map_err(say)?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).map_err(say)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("GET {base}{path}: no HTTP answer"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("{method} {base}{path}: no HTTP answer"))?;
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     if !head.starts_with("HTTP/1.1 200") || chunked {
-        return Err(format!("GET {base}{path}: {head}"));
+        return Err(format!("{method} {base}{path}: {head}"));
     }
     Ok(body.to_string())
 }

@@ -26,6 +26,7 @@ cargo xtask COMMAND
       [--driver COMMAND]     another implementation's driver instead of the one for this library
   header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
+  bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
 
 fn main() -> ExitCode {

@@ -6,6 +6,7 @@
 mod lab;
 mod measure;
 mod server;
+mod throttle;
 
 use crate::setup;
 use crate::sh::{self, Res};
@@ -35,9 +36,11 @@ pub fn command(args: &[String]) -> Res<()> {
     match words.as_slice() {
         ["requests"] => requests(5),
         ["requests", "--rounds", n] => requests(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
+        ["throttle"] => throttle::run(60),
+        ["throttle", "--seconds", n] => throttle::run(n.parse().map_err(|_| format!("--seconds {n}: not a number"))?),
         // What this command starts for itself.
         ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
-        _ => Err("usage: cargo xtask bench requests [--rounds N]".into()),
+        _ => Err("usage: cargo xtask bench requests [--rounds N] | throttle [--seconds N]".into()),
     }
 }
 

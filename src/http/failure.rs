@@ -29,6 +29,14 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         if words.starts_with("dns error") {
             return (Cause::Dns, format!("the name of {peer} cannot be looked up; check the address and the network"));
         }
+        if error.is_connect() && words.contains("proxy authorization required") {
+            return (
+                Cause::ProxyAuth,
+                format!(
+                    "no connection to {peer}: the proxy asks for a name and password, or refuses those given; they go into the proxy's URL (http://user:password@host:port)"
+                ),
+            );
+        }
         if error.is_connect() && (words.contains("tunnel") || words.contains("proxy")) {
             return (Cause::Proxy, format!("the proxy did not let a connection to {peer} through: {words}"));
         }

@@ -7,6 +7,8 @@ pub mod error_body;
 pub mod failure;
 pub mod headers;
 pub mod progress;
+pub mod proxy;
+pub mod redirect;
 pub mod retry;
 pub mod tls;
 pub mod token;

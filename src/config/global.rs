@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::ClientConfig;
 use super::load::{boolean, integer, names, text, time};
+use crate::auth::Secret;
 use crate::auth::credentials::seconds;
 use crate::document::{parse_mapping, unknown_key};
 use crate::error::Error;
@@ -27,7 +28,7 @@ pub struct Global {
     pub max_retry_backoff: Duration,
     pub pool_size: u32,
     pub disable_ssl: bool,
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     pub max_workers: i64,
     pub follow_redirects: bool,
     pub file_download_chunk_size: Option<u64>,
@@ -184,15 +185,20 @@ pub fn status_list(given: impl Iterator<Item = i64>) -> Result<Vec<u16>, Error> 
     Ok(out)
 }
 
+/// A proxy's address without user name and password.
+pub fn shown_proxy(proxy: Option<&Secret>) -> Option<String> {
+    proxy.map(|p| crate::redact::url(p.reveal()))
+}
+
 /// The word for a connection without any proxy, whatever the environment says.
 pub const NO_PROXY_AT_ALL: &str = "none";
 
-pub fn proxy(given: &str) -> Result<String, Error> {
+pub fn proxy(given: &str) -> Result<Secret, Error> {
     if given == NO_PROXY_AT_ALL {
-        return Ok(given.to_owned());
+        return Ok(Secret::new(given));
     }
     match reqwest::Url::parse(given) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(given.to_owned()),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Secret::new(given)),
         // The text may hold a password, so it is not quoted.
         _ => Err(Error::config(
             "proxy must be an http:// or https:// URL, none for no proxy, or null for the environment's",
@@ -214,7 +220,7 @@ impl Global {
         put("max_retry_backoff", seconds(self.max_retry_backoff));
         put("max_connection_pool_size", json!(self.pool_size));
         put("disable_ssl", json!(self.disable_ssl));
-        put("proxy", json!(self.proxy.as_deref().map(crate::redact::url)));
+        put("proxy", json!(shown_proxy(self.proxy.as_ref())));
         put("max_workers", json!(self.max_workers));
         put("follow_redirects", json!(self.follow_redirects));
         put("file_download_chunk_size", json!(self.file_download_chunk_size));

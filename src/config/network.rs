@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::client::{ClientConfig, checked_timeout};
 use super::global::{self, Global};
 use super::load::{boolean, text, time};
+use crate::auth::Secret;
 use crate::auth::credentials::seconds;
 use crate::error::Error;
 
@@ -73,7 +74,7 @@ pub struct Own {
     pub status_forcelist: Option<Vec<u16>>,
     pub disable_gzip: Option<bool>,
     pub follow_redirects: Option<bool>,
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     pub disable_ssl: Option<bool>,
     pub pool_size: Option<u32>,
 }
@@ -221,7 +222,7 @@ impl Network {
         put("status_forcelist", json!(own.status_forcelist));
         put("disable_gzip", json!(own.disable_gzip));
         put("follow_redirects", json!(own.follow_redirects));
-        put("proxy", json!(own.proxy.as_deref().map(crate::redact::url)));
+        put("proxy", json!(global::shown_proxy(own.proxy.as_ref())));
         put("disable_ssl", json!(own.disable_ssl));
         put("max_connection_pool_size", json!(own.pool_size));
     }
@@ -334,7 +335,7 @@ mod tests {
         assert_eq!((g.max_retries, g.max_retries_connect, g.pool_size, g.file_upload_chunk_size), (1, 0, 3, Some(77)));
         assert_eq!((g.max_retry_backoff, &g.status_forcelist), (Duration::from_millis(500), &vec![500]));
         assert!(g.disable_gzip && g.follow_redirects && g.disable_ssl);
-        assert_eq!(g.proxy.as_deref(), Some("http://u:canary@h:1"));
+        assert_eq!(g.proxy.as_ref().map(Secret::reveal), Some("http://u:canary@h:1"));
         assert!(Arc::ptr_eq(&load("").unwrap().network.own.over(Arc::clone(&global)), &global));
         let shown = c.to_json().to_string();
         assert!(!shown.contains("canary") && shown.contains("\"proxy\":\"http://h:1\""), "{shown}");

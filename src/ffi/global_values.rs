@@ -273,7 +273,7 @@ pub unsafe extern "C" fn cognite_global_set_proxy(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_global_get_proxy(text: *mut c_char, size: usize) -> usize {
     // SAFETY: NULL or room for `size` bytes.
-    read(0, |g| unsafe { copy_text(&g.proxy.as_deref().map(crate::redact::url).unwrap_or_default(), text, size) })
+    read(0, |g| unsafe { copy_text(&global::shown_proxy(g.proxy.as_ref()).unwrap_or_default(), text, size) })
 }
 
 /// Follows redirects, at most five in a row: 301, 302 and 303 of GET, 307 and 308 of every method.

@@ -86,7 +86,11 @@ impl HttpClient {
     pub fn new(checked: Checked) -> Result<Self, Error> {
         let config = &checked.config;
         let global = config.network.own.over(global::current());
-        let route = |secure| Route::choose(global.proxy.as_deref(), secure, |name| std::env::var(name).ok());
+        let route = |secure| {
+            Route::choose(global.proxy.as_ref().map(crate::auth::Secret::reveal), secure, |name| {
+                std::env::var(name).ok()
+            })
+        };
         let transport = Arc::new(Transport::new(Settings {
             connect_timeout: config.network.connect_timeout.unwrap_or(config.timeout),
             max_response_bytes: config.max_response_bytes,

@@ -17,8 +17,7 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         }
         if let Some(io) = e.downcast_ref::<std::io::Error>() {
             io_kind = Some(io.kind());
-            // A TLS failure hides inside an I/O error.
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = tls_inside(io) {
                 return (Cause::Tls, tls_sentence(tls, peer));
             }
         }
@@ -37,7 +36,9 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
                 ),
             );
         }
-        if error.is_connect() && (words.contains("tunnel") || words.contains("proxy")) {
+        // A proxy that cannot be reached is told like any host that cannot; `peer` names it.
+        let reached = !words.contains("failed to create underlying connection");
+        if error.is_connect() && reached && (words.contains("tunnel") || words.contains("proxy")) {
             return (Cause::Proxy, format!("the proxy did not let a connection to {peer} through: {words}"));
         }
         source = e.source();
@@ -74,6 +75,15 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         Some(ErrorKind::TimedOut) => (Cause::IdleTimeout, format!("no data from {peer} within the time")),
         Some(kind) => (Cause::Reset, format!("the connection to {peer} broke: {kind}")),
         None => (Cause::Protocol, format!("the exchange with {peer} failed: {words}")),
+    }
+}
+
+/// A TLS failure hides inside an I/O error, which may itself be inside another one; `source` passes over both.
+fn tls_inside(io: &std::io::Error) -> Option<&rustls::Error> {
+    let inner = io.get_ref()?;
+    match inner.downcast_ref::<std::io::Error>() {
+        Some(io) => tls_inside(io),
+        None => inner.downcast_ref::<rustls::Error>(),
     }
 }
 

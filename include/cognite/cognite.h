@@ -1424,7 +1424,7 @@ COGNITE_CHECKED cognite_status cognite_global_set_default_config(const cognite_c
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_API COGNITE_NODISCARD cognite_status cognite_global_set_disable_gzip(int32_t on, cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_global_set_disable_gzip(int32_t on, cognite_error **err);
 
 /**
  * See cognite_global_set_disable_gzip().
@@ -1471,7 +1471,7 @@ COGNITE_API size_t cognite_global_get_status_forcelist(int32_t *statuses, size_t
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_API COGNITE_NODISCARD cognite_status cognite_global_set_max_retries(uint32_t count, cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_global_set_max_retries(uint32_t count, cognite_error **err);
 
 /**
  * See cognite_global_set_max_retries().
@@ -1559,7 +1559,7 @@ COGNITE_API uint32_t cognite_global_get_max_connection_pool_size(void);
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_API COGNITE_NODISCARD cognite_status cognite_global_set_disable_ssl(int32_t on, cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_global_set_disable_ssl(int32_t on, cognite_error **err);
 
 /**
  * See cognite_global_set_disable_ssl().
@@ -1713,7 +1713,7 @@ COGNITE_API int32_t cognite_global_get_disable_pypi_version_check(void);
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_API COGNITE_NODISCARD cognite_status cognite_global_set_max_workers(int64_t count, cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_global_set_max_workers(int64_t count, cognite_error **err);
 
 /**
  * See cognite_global_set_max_workers().
@@ -1734,7 +1734,7 @@ COGNITE_API int64_t cognite_global_get_max_workers(void);
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_API COGNITE_NODISCARD cognite_status cognite_global_set_io_threads(uint32_t count, cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_global_set_io_threads(uint32_t count, cognite_error **err);
 
 /**
  * See cognite_global_set_io_threads().

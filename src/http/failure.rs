@@ -72,6 +72,10 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         Some(ErrorKind::UnexpectedEof) => {
             (Cause::Closed, format!("{peer} closed the connection before the answer was complete"))
         }
+        // How the transport says that chunks or lengths are not what HTTP allows.
+        Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
+            (Cause::Protocol, format!("{peer} answered with something that is not HTTP: {words}"))
+        }
         Some(ErrorKind::TimedOut) => (Cause::IdleTimeout, format!("no data from {peer} within the time")),
         Some(kind) => (Cause::Reset, format!("the connection to {peer} broke: {kind}")),
         None => (Cause::Protocol, format!("the exchange with {peer} failed: {words}")),

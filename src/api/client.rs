@@ -137,7 +137,8 @@ impl Client {
             t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
             t => t,
         };
-        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, total })
+        let gate = self.http.gates().pick(target.path.as_deref(), class);
+        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total })
     }
 }
 

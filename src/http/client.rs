@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::class::Class;
 use super::error_body::{self, Refusal};
+use super::gate::{Gate, Gates};
 use super::progress::Progress;
 use super::proxy::Route;
 use super::redirect::Place;
@@ -38,6 +39,8 @@ pub struct Call {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub class: Class,
+    /// Where it waits when the service is told to be asked less.
+    pub gate: Arc<Gate>,
     /// For all of it: waiting, tokens, attempts, pauses.
     pub total: Duration,
 }
@@ -70,6 +73,7 @@ pub struct HttpClient {
     tokens: Arc<TokenEngine>,
     /// Exchanges at a time: the reference's connection pool size.
     permits: Semaphore,
+    gates: Gates,
 }
 
 /// What is known of a call while it runs; survives when the deadline cuts it off.
@@ -104,12 +108,17 @@ impl HttpClient {
         }
         let form = TokenTransport { transport: Arc::clone(&transport), timeout: config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
-        Ok(Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize) })
+        let gates = Gates::of(&checked.base_url.url.origin().ascii_serialization(), &checked.project);
+        Ok(Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize), gates })
     }
 
     /// The settings in force now for this client.
     pub fn settings(&self) -> Arc<Global> {
         self.checked.config.network.own.over(global::current())
+    }
+
+    pub fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     pub fn checked(&self) -> &Checked {
@@ -198,21 +207,27 @@ impl HttpClient {
         let mut renewed = false;
         let mut place = Place::start(&call.url, call.authorize);
         loop {
+            call.gate.pass().await;
             let permit = self.permits.acquire().await.map_err(|_| Error::shutdown())?;
             let token = if place.authorize { Some(self.tokens.header().await?) } else { None };
             let progress = Progress::new(!call.body.is_empty());
             ledger.attempts += u32::from(place.hops == 0);
             ledger.progress = Some(Arc::clone(&progress));
+            let left = call.gate.left();
             let outcome = self.transport.exchange(self.request(call, &place, token.as_ref()), &progress).await;
             ledger.progress = None;
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
-                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+                Ok(answer) if (200..300).contains(&answer.status) => {
+                    call.gate.answered(left, false, None);
+                    return Ok(answer);
+                }
                 Ok(answer)
                     if (300..400).contains(&answer.status)
                         && self.settings().follow_redirects
                         && place.follow(&call.method, answer.status, &answer.headers) =>
                 {
+                    call.gate.answered(left, false, None);
                     continue;
                 }
                 Ok(answer) => {
@@ -227,7 +242,9 @@ impl HttpClient {
                         place = Place::start(&call.url, call.authorize);
                         continue;
                     }
-                    self.judge(call, &answer, auto, ledger)
+                    let judged = self.judge(call, &answer, auto, ledger);
+                    call.gate.answered(left, answer.status == 429, judged.3);
+                    judged
                 }
                 Err(failure) => judge_failure(failure, ledger),
             };

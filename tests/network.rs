@@ -142,8 +142,47 @@ fn child(mode: &str, url: &str, environment: &[(&str, &str)]) -> String {
     }
     let out = c.envs(environment.iter().copied()).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
-    text
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{text}{errors}");
+    text + &errors
+}
+
+#[test]
+fn certificates_that_are_not_checked_are_warned_of() {
+    let out = child("unsafe", "https://127.0.0.1:1", &[]);
+    assert!(out.contains("RESULT made") && out.contains("disable_ssl"), "{out}");
+}
+
+#[test]
+fn a_token_endpoint_that_fails_shows_no_secret() {
+    let quoting = |got: &Got| {
+        let form = String::from_utf8_lossy(&got.body).into_owned();
+        match got.target.as_str() {
+            "/close" => Reply::Close,
+            "/text" => Reply::Answer("400 Bad Request", String::new(), form),
+            "/json" => {
+                let body = format!("{{\"error\":\"invalid_client\",\"error_description\":\"got {form}\"}}");
+                Reply::Answer("401 Unauthorized", String::new(), body)
+            }
+            _ => Reply::Answer("302 Found", "location: /x?client_secret=canary-secret\r\n".into(), form),
+        }
+    };
+    let server = Server::start(None, quoting);
+    for (path, base) in [("/close", 0), ("/text", 0), ("/json", 0), ("/away", 0), ("/refused", 1)] {
+        let token_url =
+            if base == 0 { server.url("http") } else { "http://127.0.0.1:1".into() } + path + "?sig=canary-sig";
+        let more = format!(
+            "total_timeout: 5\ncredentials: {{client_credentials: {{token_url: '{}', client_id: i, \
+             client_secret: canary-secret, scopes: null}}}}\n",
+            token_url
+                .replace("?sig=canary-sig", if matches!(path, "/away" | "/refused") { "?sig=canary-sig" } else { "" })
+        );
+        let c = config(&server.url("http"), &more);
+        let e = get(&c).unwrap_err();
+        assert_eq!(e.status(), Status::Auth, "{path}: {e}");
+        let shown = format!("{e} {} {} {c:?} {e:?}", e.to_json(), c.to_json());
+        assert!(!shown.contains("canary"), "{path}: {shown}");
+    }
 }
 
 #[test]
@@ -155,6 +194,11 @@ fn in_a_child() {
             Ok(r) => println!("RESULT {}", r.status),
             Err(e) => println!("RESULT {} {e}", e.status().name()),
         },
+        "unsafe" => {
+            // Nothing is asked for: the warning comes with the client.
+            let _ = Client::new(&config(&url, "debug: true\ndisable_ssl: true\n")).unwrap();
+            println!("RESULT made");
+        }
         "direct" => println!("RESULT {}", get(&config(&url, "proxy: none\n")).unwrap().status),
         "threads" => {
             let set = |text: &str| cognite::config::global::apply_settings(text.as_bytes());

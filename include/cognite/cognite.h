@@ -197,11 +197,6 @@
 #define COGNITE_RETRY_UNSAFE 2
 
 /**
- * Hops of one attempt at most.
- */
-#define MAX_HOPS 5
-
-/**
  * A connection to one CDF project: its connections, its token, its limits. Used by any number of threads at a time.
  * Free it with cognite_client_free().
  */

@@ -191,7 +191,7 @@ pub fn shown_proxy(proxy: Option<&Secret>) -> Option<String> {
 }
 
 /// The word for a connection without any proxy, whatever the environment says.
-pub const NO_PROXY_AT_ALL: &str = "none";
+pub(crate) const NO_PROXY_AT_ALL: &str = "none";
 
 pub fn proxy(given: &str) -> Result<Secret, Error> {
     if given == NO_PROXY_AT_ALL {

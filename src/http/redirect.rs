@@ -4,7 +4,7 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Url};
 
 /// Hops of one attempt at most.
-pub const MAX_HOPS: u32 = 5;
+const MAX_HOPS: u32 = 5;
 
 /// Where an attempt is sent now; changes with each redirect that is followed.
 pub struct Place {

@@ -181,6 +181,25 @@ static void own_values(struct server *server) {
   cognite_config_free(config);
 }
 
+/* NULL for the config is an error of the caller's, never a crash. */
+static void without_config(void) {
+  CHECK_STATUS(cognite_config_set_max_retries(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_max_retries_connect(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_max_retry_backoff_ms(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_status_forcelist(NULL, NULL, 0, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_disable_gzip(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_follow_redirects(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_proxy(NULL, NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_disable_ssl(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_max_connection_pool_size(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_ca_pem(NULL, NULL, 0, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_ca_only(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_client_certificate_pem(NULL, NULL, 0, NULL, 0, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_min_tls_version(NULL, "1.2", NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_connect_timeout_ms(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_keep_alive_idle_ms(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+}
+
 static void certificates(void) {
   static const char nonsense[] = "-----BEGIN CERTIFICATE-----\n" CANARY "\n-----END CERTIFICATE-----\n";
   cognite_config *config = config_for(1);
@@ -255,6 +274,7 @@ int main(void) {
   process_values();
   server_start(&server, answer_200);
   own_values(&server);
+  without_config();
   certificates();
   threads(&server);
   server_stop(&server);

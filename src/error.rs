@@ -79,6 +79,8 @@ pub enum Cause {
     Dns,
     Tls,
     Proxy,
+    /// The proxy asks for a name and password, or refuses those given.
+    ProxyAuth,
     Reset,
     Closed,
     Protocol,
@@ -98,6 +100,7 @@ impl Cause {
             Cause::Dns => "dns",
             Cause::Tls => "tls",
             Cause::Proxy => "proxy",
+            Cause::ProxyAuth => "proxy_auth",
             Cause::Reset => "reset",
             Cause::Closed => "closed",
             Cause::Protocol => "protocol",

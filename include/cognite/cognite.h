@@ -763,6 +763,18 @@ COGNITE_API cognite_config *cognite_config_new(void);
  *     refresh_on_401: true                   # one new token and one repeat after a 401
  *     project_hint_on_401: false             # after a 401 ask which projects the token does reach
  *
+ *     ca_file: /etc/ssl/plant-ca.pem         # authorities trusted beside the system's; or ca_pem: the text itself
+ *     ca_only: false                         # true: not the system's store, only ca_file
+ *     client_certificate_file: client.pem    # shown to servers that ask (mutual TLS); or client_certificate_pem
+ *     client_key_file: client.key            # its key, not encrypted; or client_key_pem
+ *     min_tls_version: "1.2"                 # or "1.3"
+ *     connect_timeout: null                  # seconds to make a connection; null: as timeout
+ *     keep_alive_idle: 30                    # seconds an unused connection is kept
+ *
+ * The client's own values of `max_retries`, `max_retries_connect`, `max_retry_backoff`, `status_forcelist`,
+ * `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl` and `max_connection_pool_size` can be given too; null or
+ * not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
+ *
  * @param text      UTF-8, a byte order mark allowed, at most 256 KiB. Not expanded: `${NAME}` stays as it is.
  * @param len       Its length in bytes.
  * @param[out] out  The config. Not NULL.
@@ -1116,6 +1128,229 @@ COGNITE_API uint64_t cognite_config_get_file_transfer_timeout_ms(const cognite_c
 COGNITE_API int32_t cognite_config_get_debug(const cognite_config *config);
 
 /**
+ * Certificate authorities the client trusts beside the system's store (or instead of it: cognite_config_set_ca_only()).
+ * For the API, tokens and a proxy that is spoken to over TLS. They take the place of those given before.
+ *
+ * @param config    The config. Not NULL.
+ * @param pem  One or more certificates in PEM form. NULL with length 0: none.
+ * @param len  Its length in bytes.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_ca_pem(cognite_config *config,
+                                         const char *pem,
+                                         size_t len,
+                                         cognite_error **err);
+
+/**
+ * Trusts the authorities of cognite_config_set_ca_pem() only, not the system's store.
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_ca_only(cognite_config *config,
+                                          int32_t on,
+                                          cognite_error **err);
+
+/**
+ * The certificate the client shows to servers that ask for one (mutual TLS).
+ * That the two belong together is checked here. NULL for both: none.
+ *
+ * @param config    The config. Not NULL.
+ * @param certificate  The certificate and the chain after it, PEM.
+ * @param certificate_len  Its length in bytes.
+ * @param key  The private key, PEM, not encrypted.
+ * @param key_len  Its length in bytes.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_client_certificate_pem(cognite_config *config,
+                                                         const char *certificate,
+                                                         size_t certificate_len,
+                                                         const char *key,
+                                                         size_t key_len,
+                                                         cognite_error **err);
+
+/**
+ * The oldest version of TLS the client speaks.
+ *
+ * @param config    The config. Not NULL.
+ * @param version  `1.2` or `1.3`; the default is 1.2.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_min_tls_version(cognite_config *config,
+                                                  const char *version,
+                                                  cognite_error **err);
+
+/**
+ * Time to make a connection: name look-up, TCP, proxy and TLS.
+ *
+ * @param config    The config. Not NULL.
+ * @param connect_timeout_ms  Milliseconds up to a week; 0: as cognite_config_set_timeout_ms().
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_connect_timeout_ms(cognite_config *config,
+                                                     uint64_t connect_timeout_ms,
+                                                     cognite_error **err);
+
+/**
+ * How long an unused connection is kept for the next request.
+ * Choose less than what the load balancer in between keeps.
+ *
+ * @param config    The config. Not NULL.
+ * @param keep_alive_idle_ms  Milliseconds up to a week; 0: the default, 30 s.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_keep_alive_idle_ms(cognite_config *config,
+                                                     uint64_t keep_alive_idle_ms,
+                                                     cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_max_retries().
+ *
+ * @param config    The config. Not NULL.
+ * @param count  0 to 1000000; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_max_retries(cognite_config *config,
+                                              int32_t count,
+                                              cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_max_retries_connect().
+ *
+ * @param config    The config. Not NULL.
+ * @param count  0 to 1000000; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_max_retries_connect(cognite_config *config,
+                                                      int32_t count,
+                                                      cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_max_retry_backoff_ms().
+ *
+ * @param config    The config. Not NULL.
+ * @param max_retry_backoff_ms  Milliseconds; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_max_retry_backoff_ms(cognite_config *config,
+                                                       int64_t max_retry_backoff_ms,
+                                                       cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_status_forcelist().
+ *
+ * @param config    The config. Not NULL.
+ * @param statuses  HTTP status codes; NULL: the process's. Not NULL with count 0: none.
+ * @param count  How many.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_status_forcelist(cognite_config *config,
+                                                   const int32_t *statuses,
+                                                   size_t count,
+                                                   cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_disable_gzip().
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_disable_gzip(cognite_config *config,
+                                               int32_t on,
+                                               cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_follow_redirects().
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_follow_redirects(cognite_config *config,
+                                                   int32_t on,
+                                                   cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_proxy().
+ *
+ * @param config    The config. Not NULL.
+ * @param proxy  As there; NULL: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_proxy(cognite_config *config,
+                                        const char *proxy,
+                                        cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_disable_ssl().
+ *
+ * @param config    The config. Not NULL.
+ * @param on  1 or 0; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_disable_ssl(cognite_config *config,
+                                              int32_t on,
+                                              cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_max_connection_pool_size().
+ *
+ * @param config    The config. Not NULL.
+ * @param count  1 to 1000000; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_max_connection_pool_size(cognite_config *config,
+                                                           int32_t count,
+                                                           cognite_error **err);
+
+/**
  * Changes settings of the process from a YAML or JSON mapping: all of it or, on any error, nothing.
  *
  *     max_retries: 10                  # repeats of a call, of all kinds together
@@ -1125,11 +1360,17 @@ COGNITE_API int32_t cognite_config_get_debug(const cognite_config *config);
  *     disable_gzip: false              # do not compress what is sent
  *     max_connection_pool_size: 20     # exchanges at a time, per client            (next client)
  *     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
- *     proxy: null                      # http://user:password@host:port; null: the usual environment variables (next client)
+ *     proxy: null                      # http://user:password@host:port; none; null: the environment's (next client)
+ *     follow_redirects: false          # see cognite_global_set_follow_redirects()
  *     default_client_config: null      # a config as for cognite_config_load()
+ *     io_threads: 2                    # for all network I/O; default: one per CPU, at most 2   (before the first call)
+ *     callback_threads: 1              # for completion callbacks                               (before the first call)
+ *     thread_stack_size: 2097152       # bytes, 512 KiB or more                                 (before the first call)
+ *     thread_name_prefix: cognite      # at most 12 characters                                  (before the first call)
  *
- * Settings take effect with the next call, those marked so with the next client. `disable_pypi_version_check`,
- * `max_workers`, `follow_redirects`, `file_download_chunk_size`, `file_upload_chunk_size` and
+ * Settings take effect with the next call, those marked so with the next client; those about threads are refused while
+ * the library runs. A null proxy means HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, read when a client is made.
+ * `disable_pypi_version_check`, `max_workers`, `file_download_chunk_size`, `file_upload_chunk_size` and
  * `silence_feature_preview_warnings` are accepted and kept, and have no effect in this version.
  *
  * @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
@@ -1167,6 +1408,405 @@ COGNITE_CHECKED cognite_status cognite_global_settings(cognite_response **out,
  */
 COGNITE_CHECKED cognite_status cognite_global_set_default_config(const cognite_config *config,
                                                  cognite_error **err);
+
+/**
+ * Switches the compression of request bodies off.
+ * Read for each call. A config can have its own value.
+ *
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_disable_gzip(int32_t on, cognite_error **err);
+
+/**
+ * See cognite_global_set_disable_gzip().
+ *
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_global_get_disable_gzip(void);
+
+/**
+ * The answers that are repeated where that is safe. A create is repeated after 429 only, whatever the list says.
+ * Read for each call. A config can have its own list.
+ *
+ * @param statuses  HTTP status codes from 100 to 599; NULL with count 0: none. The default is 429, 502, 503, 504.
+ * @param count     How many.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_status_forcelist(const int32_t *statuses,
+                                                   size_t count,
+                                                   cognite_error **err);
+
+/**
+ * See cognite_global_set_status_forcelist().
+ *
+ * @param[out] statuses  Filled with at most `capacity` codes, in rising order; may be NULL.
+ * @param capacity       Room in `statuses`; 0 for NULL.
+ * @return How many there are, which may be more than `capacity`.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_global_get_status_forcelist(int32_t *statuses, size_t capacity);
+
+/**
+ * Repeats of a call, of all kinds together.
+ * Read for each call. A config can have its own value.
+ *
+ * @param count  0 to 1000000; the default is 10.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_max_retries(uint32_t count, cognite_error **err);
+
+/**
+ * See cognite_global_set_max_retries().
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_global_get_max_retries(void);
+
+/**
+ * Of these, repeats after connections that failed or broke.
+ * Read for each call. A config can have its own value.
+ *
+ * @param count  0 to 1000000; the default is 3.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_max_retries_connect(uint32_t count,
+                                                      cognite_error **err);
+
+/**
+ * See cognite_global_set_max_retries_connect().
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_global_get_max_retries_connect(void);
+
+/**
+ * The longest pause between two attempts; the first is at most 0.5 s, the least 0.1 s.
+ * Read for each call. A config can have its own value.
+ *
+ * @param max_retry_backoff_ms  Milliseconds; the default is 60000.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_max_retry_backoff_ms(uint64_t max_retry_backoff_ms,
+                                                       cognite_error **err);
+
+/**
+ * See cognite_global_set_max_retry_backoff_ms().
+ *
+ * @return Milliseconds.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_global_get_max_retry_backoff_ms(void);
+
+/**
+ * Exchanges at a time, and connections kept, per client.
+ * Concerns clients that are made afterwards. A config can have its own value.
+ *
+ * @param count  1 to 1000000; the default is 20.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_max_connection_pool_size(uint32_t count,
+                                                           cognite_error **err);
+
+/**
+ * See cognite_global_set_max_connection_pool_size().
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_global_get_max_connection_pool_size(void);
+
+/**
+ * Accepts any certificate. For tests only: anyone on the way can then read and change what is sent.
+ * Concerns clients that are made afterwards. A config can have its own value; to trust your own
+ * authority use cognite_config_set_ca_pem().
+ *
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_disable_ssl(int32_t on, cognite_error **err);
+
+/**
+ * See cognite_global_set_disable_ssl().
+ *
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_global_get_disable_ssl(void);
+
+/**
+ * The proxy of all requests, those for tokens included. Concerns clients that are made afterwards. A config can have its
+ * own.
+ *
+ * @param proxy     `http://user:password@host:port` or https; `none`: none at all; NULL: what the environment variables
+ *                  HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY (either case) say.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_proxy(const char *proxy,
+                                        cognite_error **err);
+
+/**
+ * See cognite_global_set_proxy(). Without user name and password.
+ *
+ * @param[out] text  Filled with at most `size` bytes, a terminating NUL among them; may be NULL.
+ * @param size       Room in `text`; 0 for NULL.
+ * @return The length of the whole text without its NUL; 0: not set.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_global_get_proxy(char *text, size_t size);
+
+/**
+ * Follows redirects, at most five in a row: 301, 302 and 303 of GET, 307 and 308 of every method.
+ * The token and headers that may be secret are not sent to another origin, and https never leads to http. Read for each call. A config can
+ * have its own value. Requests for tokens have theirs in the credentials.
+ *
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_follow_redirects(int32_t on,
+                                                   cognite_error **err);
+
+/**
+ * See cognite_global_set_follow_redirects().
+ *
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_global_get_follow_redirects(void);
+
+/**
+ * Bytes at a time when file content is downloaded.
+ * Kept for file transfer, which this version does not have.
+ *
+ * @param bytes  0: the default, chosen by the transport.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_file_download_chunk_size(uint64_t bytes,
+                                                           cognite_error **err);
+
+/**
+ * See cognite_global_set_file_download_chunk_size().
+ *
+ * @return Bytes; 0: the default.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_global_get_file_download_chunk_size(void);
+
+/**
+ * Bytes at a time when file content is uploaded.
+ * Kept for file transfer, which this version does not have.
+ *
+ * @param bytes  0: the default, chosen by the transport.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_file_upload_chunk_size(uint64_t bytes,
+                                                         cognite_error **err);
+
+/**
+ * See cognite_global_set_file_upload_chunk_size().
+ *
+ * @return Bytes; 0: the default.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_global_get_file_upload_chunk_size(void);
+
+/**
+ * Accepted for the sake of programs that set it: the library has no warnings about previews.
+ *
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_silence_feature_preview_warnings(int32_t on,
+                                                                   cognite_error **err);
+
+/**
+ * See cognite_global_set_silence_feature_preview_warnings().
+ *
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_global_get_silence_feature_preview_warnings(void);
+
+/**
+ * Accepted for the sake of programs that set it: the library makes no call that was not asked for.
+ *
+ * @param on  1 or 0; the default is 0.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_disable_pypi_version_check(int32_t on,
+                                                             cognite_error **err);
+
+/**
+ * See cognite_global_set_disable_pypi_version_check().
+ *
+ * @return 1 or 0.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_global_get_disable_pypi_version_check(void);
+
+/**
+ * Deprecated in the reference and without effect: concurrency is bounded by the pool size.
+ *
+ * @param count  Any number; the default is 5.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_max_workers(int64_t count, cognite_error **err);
+
+/**
+ * See cognite_global_set_max_workers().
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int64_t cognite_global_get_max_workers(void);
+
+/**
+ * Threads that do the network I/O of all clients.
+ * Refused (CONFIG) once the library runs: set it before the first call, or after cognite_shutdown().
+ *
+ * @param count  1 to 256; 0: the default, one per CPU and at most 2.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_io_threads(uint32_t count, cognite_error **err);
+
+/**
+ * See cognite_global_set_io_threads().
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_global_get_io_threads(void);
+
+/**
+ * Threads that run completion callbacks. With more than one, callbacks run at the same time and in no order.
+ * Refused (CONFIG) once the library runs: set it before the first call, or after cognite_shutdown().
+ *
+ * @param count  1 to 256; 0: the default, 1.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_callback_threads(uint32_t count,
+                                                   cognite_error **err);
+
+/**
+ * See cognite_global_set_callback_threads().
+ *
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_global_get_callback_threads(void);
+
+/**
+ * Stack of each thread of the library, callback threads included.
+ * Refused (CONFIG) once the library runs: set it before the first call, or after cognite_shutdown().
+ *
+ * @param bytes  512 KiB to 1 GiB; 0: the default, 2 MiB.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_thread_stack_size(uint64_t bytes,
+                                                    cognite_error **err);
+
+/**
+ * See cognite_global_set_thread_stack_size().
+ *
+ * @return Bytes.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_global_get_thread_stack_size(void);
+
+/**
+ * How the names of the threads begin, in debuggers and `top -H`; `-io` or `-cb` follows.
+ * Refused (CONFIG) once the library runs: set it before the first call, or after cognite_shutdown().
+ *
+ * @param prefix    At most 12 visible ASCII characters; NULL or empty: the default, `cognite`.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_thread_name_prefix(const char *prefix,
+                                                     cognite_error **err);
+
+/**
+ * See cognite_global_set_thread_name_prefix().
+ *
+ * @param[out] text  Filled with at most `size` bytes, a terminating NUL among them; may be NULL.
+ * @param size       Room in `text`; 0 for NULL.
+ * @return The length of the whole text without its NUL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_global_get_thread_name_prefix(char *text, size_t size);
 
 /**
  * Makes a client. No connection is made yet and no token asked for.

@@ -61,7 +61,7 @@ impl Client {
     pub fn new(config: &ClientConfig) -> Result<Arc<Self>, Error> {
         let checked = config.check()?;
         let standard = headers::standard(&checked)?;
-        Ok(Arc::new(Self { http: HttpClient::new(checked), standard, accepted: AtomicUsize::new(0) }))
+        Ok(Arc::new(Self { http: HttpClient::new(checked)?, standard, accepted: AtomicUsize::new(0) }))
     }
 
     /// With the process's default config.
@@ -116,7 +116,7 @@ impl Client {
                 Bytes::copy_from_slice(r.body)
             }
             None => {
-                let gzip_min = (!global::current().disable_gzip).then_some(checked.config.gzip_min_bytes);
+                let gzip_min = (!self.http.settings().disable_gzip).then_some(checked.config.gzip_min_bytes);
                 let prepared = body::json(r.body, gzip_min)?;
                 // What was checked to be plain JSON is not compressed, whatever the caller's headers say.
                 headers.remove(CONTENT_ENCODING);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
+use super::network::Network;
 use crate::auth::Credentials;
 use crate::auth::credentials::seconds;
 use crate::error::Error;
@@ -42,6 +43,7 @@ pub struct ClientConfig {
     pub gzip_min_bytes: u64,
     pub refresh_on_401: bool,
     pub project_hint_on_401: bool,
+    pub network: Network,
 }
 
 impl Default for ClientConfig {
@@ -62,6 +64,7 @@ impl Default for ClientConfig {
             gzip_min_bytes: DEFAULT_GZIP_MIN_BYTES,
             refresh_on_401: true,
             project_hint_on_401: false,
+            network: Network::default(),
         }
     }
 }
@@ -167,6 +170,7 @@ impl ClientConfig {
             }
         };
         let credentials = self.credentials.clone().ok_or_else(|| missing("credentials"))?;
+        self.network.check()?;
         Ok(Checked {
             client_name: self.client_name.clone().ok_or_else(|| missing("client_name"))?,
             project: self.project.clone().ok_or_else(|| missing("project"))?,
@@ -191,7 +195,7 @@ impl ClientConfig {
             .iter()
             .map(|(n, v)| (n.clone(), if redact::is_sensitive_name(n) { json!("***") } else { json!(v) }))
             .collect();
-        json!({
+        let mut shown = json!({
             "client_name": self.client_name,
             "project": self.project,
             "base_url": base_url,
@@ -207,7 +211,11 @@ impl ClientConfig {
             "refresh_on_401": self.refresh_on_401,
             "project_hint_on_401": self.project_hint_on_401,
             "credentials": self.credentials.as_ref().map(Credentials::to_json),
-        })
+        });
+        if let Value::Object(shown) = &mut shown {
+            self.network.add_to_json(shown);
+        }
+        shown
     }
 }
 

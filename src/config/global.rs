@@ -8,9 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::client::ClientConfig;
 use super::load::{boolean, integer, names, text, time};
+use crate::auth::Secret;
 use crate::auth::credentials::seconds;
 use crate::document::{parse_mapping, unknown_key};
 use crate::error::Error;
+use crate::runtime;
+use crate::runtime::Threads;
 
 /// Read anew for each call, so a change takes effect with the next one; what concerns connections (`pool_size`,
 /// `disable_ssl`, `proxy`) is read when a client is made.
@@ -25,12 +28,14 @@ pub struct Global {
     pub max_retry_backoff: Duration,
     pub pool_size: u32,
     pub disable_ssl: bool,
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     pub max_workers: i64,
     pub follow_redirects: bool,
     pub file_download_chunk_size: Option<u64>,
     pub file_upload_chunk_size: Option<u64>,
     pub silence_feature_preview_warnings: bool,
+    /// Settled once the engine runs.
+    pub threads: Threads,
 }
 
 impl Default for Global {
@@ -51,6 +56,7 @@ impl Default for Global {
             file_download_chunk_size: None,
             file_upload_chunk_size: None,
             silence_feature_preview_warnings: false,
+            threads: Threads::default(),
         }
     }
 }
@@ -70,6 +76,9 @@ pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(
     let mut guard = GLOBAL.write().unwrap_or_else(|p| p.into_inner());
     let mut next = Global::clone(&guard);
     change(&mut next)?;
+    if next.threads != guard.threads {
+        runtime::engine::set_threads(next.threads.clone())?;
+    }
     *guard = Arc::new(next);
     Ok(())
 }
@@ -91,7 +100,10 @@ const KEYS: &[(&str, Set)] = &[
     ("max_retry_backoff", |g, v| put(&mut g.max_retry_backoff, time("max_retry_backoff", v))),
     ("max_connection_pool_size", |g, v| put(&mut g.pool_size, count("max_connection_pool_size", v, 1))),
     ("disable_ssl", |g, v| put(&mut g.disable_ssl, boolean("disable_ssl", v))),
-    ("proxy", |g, v| put(&mut g.proxy, proxy(v))),
+    ("proxy", |g, v| {
+        g.proxy = if v.is_null() { None } else { Some(proxy(text("proxy", v)?)?) };
+        Ok(())
+    }),
     ("max_workers", |g, v| {
         if v.is_null() {
             return Ok(());
@@ -107,7 +119,18 @@ const KEYS: &[(&str, Set)] = &[
     ("silence_feature_preview_warnings", |g, v| {
         put(&mut g.silence_feature_preview_warnings, boolean("silence_feature_preview_warnings", v))
     }),
+    ("io_threads", |g, v| g.threads.set_io(thread_number("io_threads", v)?)),
+    ("callback_threads", |g, v| g.threads.set_callback(thread_number("callback_threads", v)?)),
+    ("thread_stack_size", |g, v| g.threads.set_stack_size(thread_number("thread_stack_size", v)?)),
+    ("thread_name_prefix", |g, v| {
+        g.threads.set_name_prefix(if v.is_null() { "" } else { text("thread_name_prefix", v)? })
+    }),
 ];
+
+/// 0 and null: the default.
+fn thread_number(key: &str, value: &Value) -> Result<u64, Error> {
+    if value.is_null() { Ok(0) } else { integer(key, value, 0) }
+}
 
 /// Applies a YAML or JSON mapping of settings: all of it, or on any error nothing.
 pub fn apply_settings(input: &[u8]) -> Result<(), Error> {
@@ -135,7 +158,7 @@ fn put<T>(into: &mut T, value: Result<T, Error>) -> Result<(), Error> {
     Ok(())
 }
 
-fn count(key: &str, value: &Value, least: u64) -> Result<u32, Error> {
+pub fn count(key: &str, value: &Value, least: u64) -> Result<u32, Error> {
     u32::try_from(integer(key, value, least)?)
         .ok()
         .filter(|n| *n <= 1_000_000)
@@ -146,27 +169,40 @@ fn chunk_size(key: &str, value: &Value) -> Result<Option<u64>, Error> {
     if value.is_null() { Ok(None) } else { integer(key, value, 1).map(Some) }
 }
 
-fn statuses(value: &Value) -> Result<Vec<u16>, Error> {
+pub fn statuses(value: &Value) -> Result<Vec<u16>, Error> {
     let bad = || Error::config("status_forcelist must be a list of HTTP status codes from 100 to 599");
     let list = value.as_array().ok_or_else(bad)?;
-    let mut out: Vec<u16> = list
-        .iter()
-        .map(|v| v.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (100..600).contains(n)).ok_or_else(bad))
+    status_list(list.iter().map(|v| v.as_i64().unwrap_or(-1)))
+}
+
+pub fn status_list(given: impl Iterator<Item = i64>) -> Result<Vec<u16>, Error> {
+    let bad = || Error::config("status_forcelist must be a list of HTTP status codes from 100 to 599");
+    let mut out: Vec<u16> = given
+        .map(|n| u16::try_from(n).ok().filter(|n| (100..600).contains(n)).ok_or_else(bad))
         .collect::<Result<_, _>>()?;
     out.sort_unstable();
     out.dedup();
     Ok(out)
 }
 
-fn proxy(value: &Value) -> Result<Option<String>, Error> {
-    if value.is_null() {
-        return Ok(None);
+/// A proxy's address without user name and password.
+pub fn shown_proxy(proxy: Option<&Secret>) -> Option<String> {
+    proxy.map(|p| crate::redact::url(p.reveal()))
+}
+
+/// The word for a connection without any proxy, whatever the environment says.
+pub(crate) const NO_PROXY_AT_ALL: &str = "none";
+
+pub fn proxy(given: &str) -> Result<Secret, Error> {
+    if given == NO_PROXY_AT_ALL {
+        return Ok(Secret::new(given));
     }
-    let given = text("proxy", value)?;
     match reqwest::Url::parse(given) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(given.to_owned())),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Secret::new(given)),
         // The text may hold a password, so it is not quoted.
-        _ => Err(Error::config("proxy must be an http:// or https:// URL, or null")),
+        _ => Err(Error::config(
+            "proxy must be an http:// or https:// URL, none for no proxy, or null for the environment's",
+        )),
     }
 }
 
@@ -184,12 +220,16 @@ impl Global {
         put("max_retry_backoff", seconds(self.max_retry_backoff));
         put("max_connection_pool_size", json!(self.pool_size));
         put("disable_ssl", json!(self.disable_ssl));
-        put("proxy", json!(self.proxy.as_deref().map(crate::redact::url)));
+        put("proxy", json!(shown_proxy(self.proxy.as_ref())));
         put("max_workers", json!(self.max_workers));
         put("follow_redirects", json!(self.follow_redirects));
         put("file_download_chunk_size", json!(self.file_download_chunk_size));
         put("file_upload_chunk_size", json!(self.file_upload_chunk_size));
         put("silence_feature_preview_warnings", json!(self.silence_feature_preview_warnings));
+        put("io_threads", json!(self.threads.io()));
+        put("callback_threads", json!(self.threads.callback()));
+        put("thread_stack_size", json!(self.threads.stack_size()));
+        put("thread_name_prefix", json!(self.threads.name_prefix()));
         Value::Object(out)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::client::{
     ClientConfig, DEFAULT_FILE_TRANSFER_TIMEOUT, DEFAULT_TIMEOUT, DEFAULT_TOTAL_TIMEOUT, checked_timeout,
 };
+use super::network;
 use crate::auth::Credentials;
 use crate::document::{Document, kind_of, parse_mapping, unknown_key};
 use crate::error::Error;
@@ -61,10 +62,10 @@ impl ClientConfig {
     fn from_document(document: &Document) -> Result<Self, Error> {
         let mut config = Self::default();
         for (key, value) in &document.map {
-            match KEYS.iter().find(|(k, _)| k == key) {
+            match KEYS.iter().chain(network::KEYS).find(|(k, _)| k == key) {
                 Some((_, set)) => set(&mut config, value)?,
                 None if document.templates.contains(key) => {}
-                None => return Err(unknown_key(key, &names(KEYS), "the config")),
+                None => return Err(unknown_key(key, &[names(KEYS), names(network::KEYS)].concat(), "the config")),
             }
         }
         let missing: Vec<&str> =

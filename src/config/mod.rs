@@ -3,5 +3,6 @@
 pub mod client;
 pub mod global;
 pub mod load;
+pub mod network;
 
 pub use client::{BaseUrl, Checked, ClientConfig};

@@ -72,6 +72,18 @@ pub extern "C" fn cognite_config_new() -> *mut cognite_config {
 ///     refresh_on_401: true                   # one new token and one repeat after a 401
 ///     project_hint_on_401: false             # after a 401 ask which projects the token does reach
 ///
+///     ca_file: /etc/ssl/plant-ca.pem         # authorities trusted beside the system's; or ca_pem: the text itself
+///     ca_only: false                         # true: not the system's store, only ca_file
+///     client_certificate_file: client.pem    # shown to servers that ask (mutual TLS); or client_certificate_pem
+///     client_key_file: client.key            # its key, not encrypted; or client_key_pem
+///     min_tls_version: "1.2"                 # or "1.3"
+///     connect_timeout: null                  # seconds to make a connection; null: as timeout
+///     keep_alive_idle: 30                    # seconds an unused connection is kept
+///
+/// The client's own values of `max_retries`, `max_retries_connect`, `max_retry_backoff`, `status_forcelist`,
+/// `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl` and `max_connection_pool_size` can be given too; null or
+/// not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
+///
 /// @param text      UTF-8, a byte order mark allowed, at most 256 KiB. Not expanded: `${NAME}` stays as it is.
 /// @param len       Its length in bytes.
 /// @param[out] out  The config. Not NULL.

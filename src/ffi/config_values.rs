@@ -13,7 +13,7 @@ use crate::config::ClientConfig;
 use crate::config::client::{DEFAULT_FILE_TRANSFER_TIMEOUT, DEFAULT_TIMEOUT, DEFAULT_TOTAL_TIMEOUT, checked_timeout};
 use crate::error::Error;
 
-fn change(
+pub(super) fn change(
     config: *mut cognite_config,
     err: *mut *mut cognite_error,
     apply: impl FnOnce(&mut ClientConfig) -> Result<(), Error>,
@@ -39,7 +39,7 @@ fn lend(
     })
 }
 
-fn flag(name: &str, on: i32) -> Result<bool, Error> {
+pub(super) fn flag(name: &str, on: i32) -> Result<bool, Error> {
     match on {
         0 => Ok(false),
         1 => Ok(true),

@@ -20,11 +20,17 @@ use crate::http::Response;
 ///     disable_gzip: false              # do not compress what is sent
 ///     max_connection_pool_size: 20     # exchanges at a time, per client            (next client)
 ///     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
-///     proxy: null                      # http://user:password@host:port; null: the usual environment variables (next client)
+///     proxy: null                      # http://user:password@host:port; none; null: the environment's (next client)
+///     follow_redirects: false          # see cognite_global_set_follow_redirects()
 ///     default_client_config: null      # a config as for cognite_config_load()
+///     io_threads: 2                    # for all network I/O; default: one per CPU, at most 2   (before the first call)
+///     callback_threads: 1              # for completion callbacks                               (before the first call)
+///     thread_stack_size: 2097152       # bytes, 512 KiB or more                                 (before the first call)
+///     thread_name_prefix: cognite      # at most 12 characters                                  (before the first call)
 ///
-/// Settings take effect with the next call, those marked so with the next client. `disable_pypi_version_check`,
-/// `max_workers`, `follow_redirects`, `file_download_chunk_size`, `file_upload_chunk_size` and
+/// Settings take effect with the next call, those marked so with the next client; those about threads are refused while
+/// the library runs. A null proxy means HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, read when a client is made.
+/// `disable_pypi_version_check`, `max_workers`, `file_download_chunk_size`, `file_upload_chunk_size` and
 /// `silence_feature_preview_warnings` are accepted and kept, and have no effect in this version.
 ///
 /// @param text      UTF-8, a byte order mark allowed, at most 256 KiB.

@@ -20,7 +20,13 @@ pub mod config;
 
 pub mod config_values;
 
+pub mod config_network;
+
 pub mod global;
+
+pub mod global_values;
+
+pub mod global_threads;
 
 pub mod client;
 

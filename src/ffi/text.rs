@@ -51,3 +51,37 @@ pub(crate) unsafe fn bytes<'a>(raw: *const c_void, len: usize, parameter: &str) 
 pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "")).unwrap_or_default())
 }
+
+/// Numbers with a count; NULL is allowed with count 0 only.
+///
+/// # Safety
+/// `raw` is NULL or points to `count` readable numbers that live as long as `'a`.
+pub(crate) unsafe fn numbers<'a>(raw: *const i32, count: usize, parameter: &str) -> Result<&'a [i32], Error> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if raw.is_null() {
+        return Err(Error::argument(format!("{parameter} is NULL but its count is {count}")));
+    }
+    if count > 10_000 {
+        return Err(Error::argument(format!("{parameter} has the impossible count {count}")));
+    }
+    // SAFETY: not NULL, a possible count, and the caller promises the rest.
+    Ok(unsafe { std::slice::from_raw_parts(raw, count) })
+}
+
+/// Copies as much of `text` as fits, always ended by NUL; answers its whole length, as snprintf does.
+///
+/// # Safety
+/// `into` is NULL or has room for `size` bytes.
+pub(crate) unsafe fn copy_text(text: &str, into: *mut c_char, size: usize) -> usize {
+    if !into.is_null() && size > 0 {
+        let n = text.len().min(size - 1);
+        // SAFETY: `n` bytes and the NUL fit into the `size` the caller promises; the two cannot overlap.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), into.cast(), n);
+            into.add(n).write(0);
+        }
+    }
+    text.len()
+}

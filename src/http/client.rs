@@ -12,11 +12,14 @@ use super::class::Class;
 use super::error_body::{self, Refusal};
 use super::gate::{Gate, Gates};
 use super::progress::Progress;
+use super::proxy::Route;
+use super::redirect::Place;
 use super::retry::{Budget, Fault, pause, retry_after};
 use super::token::TokenTransport;
 use super::transport::{Answer, Exchange, Failure, Settings, Transport};
 use crate::auth::TokenEngine;
 use crate::auth::engine::Header;
+use crate::config::global::Global;
 use crate::config::{Checked, global};
 use crate::error::{Cause, Error, Phase, Status};
 
@@ -84,19 +87,34 @@ struct Ledger {
 }
 
 impl HttpClient {
-    pub fn new(checked: Checked) -> Self {
-        let global = global::current();
+    pub fn new(checked: Checked) -> Result<Self, Error> {
+        let config = &checked.config;
+        let global = config.network.own.over(global::current());
+        let route = |secure| {
+            Route::choose(global.proxy.as_ref().map(crate::auth::Secret::reveal), secure, |name| {
+                std::env::var(name).ok()
+            })
+        };
         let transport = Arc::new(Transport::new(Settings {
-            timeout: checked.config.timeout,
-            max_response_bytes: checked.config.max_response_bytes,
+            connect_timeout: config.network.connect_timeout.unwrap_or(config.timeout),
+            max_response_bytes: config.max_response_bytes,
             pool_size: global.pool_size as usize,
             disable_ssl: global.disable_ssl,
-            proxy: global.proxy.clone(),
+            network: config.network.clone(),
+            routes: [route(false)?, route(true)?],
         }));
-        let form = TokenTransport { transport: Arc::clone(&transport), timeout: checked.config.timeout };
+        if config.debug && global.disable_ssl {
+            warn("certificates are not checked (disable_ssl): anyone on the way can read and change what is sent");
+        }
+        let form = TokenTransport { transport: Arc::clone(&transport), timeout: config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
         let gates = Gates::of(&checked.base_url.url.origin().ascii_serialization(), &checked.project);
-        Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize), gates }
+        Ok(Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize), gates })
+    }
+
+    /// The settings in force now for this client.
+    pub fn settings(&self) -> Arc<Global> {
+        self.checked.config.network.own.over(global::current())
     }
 
     pub fn gates(&self) -> &Gates {
@@ -187,21 +205,30 @@ impl HttpClient {
     ) -> Result<Answer, Error> {
         let mut budget = Budget::default();
         let mut renewed = false;
+        let mut place = Place::start(&call.url, call.authorize);
         loop {
             call.gate.pass().await;
             let permit = self.permits.acquire().await.map_err(|_| Error::shutdown())?;
-            let token = if call.authorize { Some(self.tokens.header().await?) } else { None };
+            let token = if place.authorize { Some(self.tokens.header().await?) } else { None };
             let progress = Progress::new(!call.body.is_empty());
-            ledger.attempts += 1;
+            ledger.attempts += u32::from(place.hops == 0);
             ledger.progress = Some(Arc::clone(&progress));
             let left = call.gate.left();
-            let outcome = self.transport.exchange(self.request(call, token.as_ref()), &progress).await;
+            let outcome = self.transport.exchange(self.request(call, &place, token.as_ref()), &progress).await;
             ledger.progress = None;
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
                 Ok(answer) if (200..300).contains(&answer.status) => {
                     call.gate.answered(left, false, None);
                     return Ok(answer);
+                }
+                Ok(answer)
+                    if (300..400).contains(&answer.status)
+                        && self.settings().follow_redirects
+                        && place.follow(&call.method, answer.status, &answer.headers) =>
+                {
+                    call.gate.answered(left, false, None);
+                    continue;
                 }
                 Ok(answer) => {
                     let auto = flag(&answer.headers, "cdf-is-auto-retryable");
@@ -212,6 +239,7 @@ impl HttpClient {
                         && token.as_ref().is_some_and(|t| self.tokens.refused(t))
                     {
                         renewed = true;
+                        place = Place::start(&call.url, call.authorize);
                         continue;
                     }
                     let judged = self.judge(call, &answer, auto, ledger);
@@ -220,7 +248,7 @@ impl HttpClient {
                 }
                 Err(failure) => judge_failure(failure, ledger),
             };
-            let settings = global::current();
+            let settings = self.settings();
             let again = budget.allows(fault, call.class, sent, &settings);
             let wait = pause(budget.repeats(), settings.max_retry_backoff, asked);
             if !again {
@@ -232,17 +260,19 @@ impl HttpClient {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
+            place = Place::start(&call.url, call.authorize);
         }
     }
 
-    fn request(&self, call: &Call, token: Option<&Header>) -> Exchange {
+    fn request(&self, call: &Call, place: &Place, token: Option<&Header>) -> Exchange {
         let mut headers = call.headers.clone();
+        place.strip(&mut headers);
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, token.value.clone());
         }
         Exchange {
             method: call.method.clone(),
-            url: call.url.clone(),
+            url: place.url.clone(),
             headers,
             body: call.body.clone(),
             idle: self.checked.config.timeout,
@@ -260,7 +290,7 @@ impl HttpClient {
         });
         let asked = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok());
         let asked = asked.and_then(|v| retry_after(v, SystemTime::now()));
-        let settings = global::current();
+        let settings = self.settings();
         // 5xx and 408 come from somewhere on the way, perhaps after the service did its work.
         ledger.doubt |= !auto && (answer.status >= 500 || answer.status == 408);
         let d = error.detail_mut();
@@ -315,13 +345,18 @@ fn judge_failure(failure: Failure, ledger: &mut Ledger) -> Judged {
     ledger.doubt |= sent;
     let fault = match failure.cause {
         Cause::IdleTimeout => Fault::Idle,
-        Cause::Tls | Cause::TooLarge => Fault::Final,
+        Cause::Tls | Cause::TooLarge | Cause::ProxyAuth => Fault::Final,
         _ => Fault::Connection,
     };
     let mut error = failure.into_error();
     let d = error.detail_mut();
     d.retryable = fault != Fault::Final && (!sent || d.phase == Some(Phase::Connect));
     (error, fault, sent, None)
+}
+
+fn warn(what: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(format!("[cognite] warning: {what}\n").as_bytes());
 }
 
 fn flag(headers: &HeaderMap, name: &str) -> bool {

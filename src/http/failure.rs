@@ -17,8 +17,7 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         }
         if let Some(io) = e.downcast_ref::<std::io::Error>() {
             io_kind = Some(io.kind());
-            // A TLS failure hides inside an I/O error.
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = tls_inside(io) {
                 return (Cause::Tls, tls_sentence(tls, peer));
             }
         }
@@ -29,7 +28,17 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         if words.starts_with("dns error") {
             return (Cause::Dns, format!("the name of {peer} cannot be looked up; check the address and the network"));
         }
-        if error.is_connect() && (words.contains("tunnel") || words.contains("proxy")) {
+        if error.is_connect() && words.contains("proxy authorization required") {
+            return (
+                Cause::ProxyAuth,
+                format!(
+                    "no connection to {peer}: the proxy asks for a name and password, or refuses those given; they go into the proxy's URL (http://user:password@host:port)"
+                ),
+            );
+        }
+        // A proxy that cannot be reached is told like any host that cannot; `peer` names it.
+        let reached = !words.contains("failed to create underlying connection");
+        if error.is_connect() && reached && (words.contains("tunnel") || words.contains("proxy")) {
             return (Cause::Proxy, format!("the proxy did not let a connection to {peer} through: {words}"));
         }
         source = e.source();
@@ -63,9 +72,22 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         Some(ErrorKind::UnexpectedEof) => {
             (Cause::Closed, format!("{peer} closed the connection before the answer was complete"))
         }
+        // How the transport says that chunks or lengths are not what HTTP allows.
+        Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
+            (Cause::Protocol, format!("{peer} answered with something that is not HTTP: {words}"))
+        }
         Some(ErrorKind::TimedOut) => (Cause::IdleTimeout, format!("no data from {peer} within the time")),
         Some(kind) => (Cause::Reset, format!("the connection to {peer} broke: {kind}")),
         None => (Cause::Protocol, format!("the exchange with {peer} failed: {words}")),
+    }
+}
+
+/// A TLS failure hides inside an I/O error, which may itself be inside another one; `source` passes over both.
+fn tls_inside(io: &std::io::Error) -> Option<&rustls::Error> {
+    let inner = io.get_ref()?;
+    match inner.downcast_ref::<std::io::Error>() {
+        Some(io) => tls_inside(io),
+        None => inner.downcast_ref::<rustls::Error>(),
     }
 }
 

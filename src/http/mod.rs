@@ -8,6 +8,8 @@ pub mod failure;
 pub mod gate;
 pub mod headers;
 pub mod progress;
+pub mod proxy;
+pub mod redirect;
 pub mod retry;
 pub mod throttle;
 pub mod tls;

@@ -12,20 +12,22 @@ use reqwest::{Method, Url};
 use super::body::{Fault, Sink};
 use super::failure;
 use super::progress::{CURRENT, Progress, Track, Upload};
+use super::proxy::Route;
 use super::tls::{Trust, client_config};
+use crate::config::network::Network;
 use crate::error::{Cause, Error, Phase, Status};
 
 /// What all exchanges of one transport have in common.
 pub struct Settings {
-    pub timeout: Duration,
+    /// To make a connection.
+    pub connect_timeout: Duration,
     pub max_response_bytes: u64,
     pub pool_size: usize,
     pub disable_ssl: bool,
-    pub proxy: Option<String>,
+    pub network: Network,
+    /// For http and for https.
+    pub routes: [Route; 2],
 }
-
-/// How long an unused connection is kept. Load balancers close theirs after a minute or more.
-const KEEP_IDLE: Duration = Duration::from_secs(30);
 
 /// Two clients made on demand, so that a program that speaks plain HTTP never reads a trust store.
 pub struct Transport {
@@ -81,39 +83,61 @@ impl Transport {
         Self { settings, plain: OnceCell::new(), secure: OnceCell::new() }
     }
 
-    fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        let s = &self.settings;
-        if url.scheme() == "https" {
-            let trust = if s.disable_ssl { Trust::Anything } else { Trust::System };
-            self.secure.get_or_try_init(|| self.build(trust))
-        } else {
-            self.plain.get_or_try_init(|| self.build(Trust::Nothing))
-        }
+    fn route(&self, url: &Url) -> &Route {
+        &self.settings.routes[usize::from(url.scheme() == "https")]
     }
 
-    fn build(&self, trust: Trust) -> Result<reqwest::Client, Error> {
+    fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+        let s = &self.settings;
+        let route = self.route(url);
+        // A proxy can itself be spoken to over TLS.
+        let tls = url.scheme() == "https"
+            || matches!(route, Route::System)
+            || matches!(route, Route::Via { proxy, .. } if proxy.scheme() == "https");
+        let trust = match tls {
+            false => Trust::Nothing,
+            true if s.disable_ssl => Trust::Anything,
+            true => Trust::Authorities,
+        };
+        let client = if url.scheme() == "https" { &self.secure } else { &self.plain };
+        client.get_or_try_init(|| self.build(trust, route))
+    }
+
+    fn build(&self, trust: Trust, route: &Route) -> Result<reqwest::Client, Error> {
         let s = &self.settings;
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(client_config(trust)?)
+            .tls_backend_preconfigured(client_config(trust, &s.network)?)
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .connect_timeout(s.timeout)
-            .pool_idle_timeout(KEEP_IDLE)
+            .connect_timeout(s.connect_timeout)
+            .pool_idle_timeout(s.network.keep_alive_idle)
             .pool_max_idle_per_host(s.pool_size)
             .tcp_nodelay(true)
             .connector_layer(TrackLayer);
-        if let Some(proxy) = &s.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| Error::config("proxy is not a URL that can be used"))?;
-            builder = builder.proxy(proxy);
-        }
+        builder = match route.clone() {
+            Route::System => builder,
+            Route::Direct => builder.no_proxy(),
+            Route::Via { proxy, exempt } => {
+                builder.proxy(reqwest::Proxy::custom(move |url| (!exempt.covers(url)).then(|| proxy.clone())))
+            }
+        };
         builder.build().map_err(|e| Error::new(Status::Config, format!("the HTTP client could not be made: {e}")))
+    }
+
+    /// For messages: the host, and what stands between it and us.
+    fn peer(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or("the host");
+        match self.route(url).for_url(url).and_then(|p| Some((p.host_str()?, p.port_or_known_default()?))) {
+            Some((proxy, port)) => format!("{host} (through the proxy {proxy}:{port})"),
+            None => host.to_owned(),
+        }
     }
 
     /// Sends and reads to the end. `progress` outlives the exchange, so that a caller who gives up knows how far it was.
     pub async fn exchange(&self, x: Exchange, progress: &Arc<Progress>) -> Result<Answer, Failure> {
-        let peer = x.url.host_str().unwrap_or("the host").to_owned();
+        let peer = self.peer(&x.url);
         let client = self.client(&x.url).map_err(|e| Failure {
             cause: if e.status() == Status::Tls { Cause::Tls } else { Cause::Protocol },
             phase: Phase::Connect,

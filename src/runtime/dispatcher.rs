@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::panics;
+use super::threads::Threads;
 use crate::sys::signals::{Kind, Masked, mask_this_thread};
 
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -62,6 +63,8 @@ pub struct Dispatcher {
     threads: Mutex<Vec<JoinHandle<()>>>,
     started: AtomicBool,
     wanted: usize,
+    name: String,
+    stack_size: usize,
 }
 
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -69,12 +72,14 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Dispatcher {
-    pub fn new(threads: usize) -> Self {
+    pub fn new(threads: usize, look: &Threads) -> Self {
         Self {
             shared: Arc::default(),
             threads: Mutex::default(),
             started: AtomicBool::new(false),
             wanted: threads.max(1),
+            name: format!("{}-cb", look.name_prefix()),
+            stack_size: look.stack_size(),
         }
     }
 
@@ -112,7 +117,8 @@ impl Dispatcher {
         let _mask = Masked::while_starting(Kind::Callback);
         for _ in 0..self.wanted {
             let shared = Arc::clone(&self.shared);
-            let started = std::thread::Builder::new().name("cognite-cb".into()).spawn(move || run(&shared));
+            let thread = std::thread::Builder::new().name(self.name.clone()).stack_size(self.stack_size);
+            let started = thread.spawn(move || run(&shared));
             if let Ok(handle) = started {
                 threads.push(handle);
             }

@@ -11,14 +11,13 @@ use tokio::runtime::Handle;
 use super::completion::Completion;
 use super::dispatcher::{self, Dispatcher, Job};
 use super::panics::{self, contained};
+use super::threads::Threads;
 use crate::error::{Error, Status};
 use crate::sys::process;
 use crate::sys::signals::{Kind, Masked, mask_this_thread};
 
 pub use super::dispatcher::in_callback;
 
-/// Stack of an I/O thread. Virtual memory: only what is touched counts.
-const IO_STACK: usize = 2 << 20;
 /// Threads for blocking system calls (host name look-ups) at most.
 const MAX_BLOCKING: usize = 8;
 /// How long a shutdown waits for a host name look-up that cannot be interrupted.
@@ -41,6 +40,8 @@ enum State {
     Stopping,
 }
 
+/// For the next start.
+static THREADS: Mutex<Option<Threads>> = Mutex::new(None);
 static STATE: Mutex<State> = Mutex::new(State::Stopped);
 static STOPPED: Condvar = Condvar::new();
 /// The process whose threads the engine has; 0 while it has none. Read without a lock: in a forked child any lock
@@ -65,12 +66,12 @@ impl Engine {
     fn start() -> Result<Arc<Self>, Error> {
         // The I/O threads inherit this mask, so there is no moment in which one could take a signal.
         let _mask = Masked::while_starting(Kind::Io);
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(2));
+        let threads = lock(&THREADS).clone().unwrap_or_default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(threads.io())
             .max_blocking_threads(MAX_BLOCKING)
-            .thread_name("cognite-io")
-            .thread_stack_size(IO_STACK)
+            .thread_name(format!("{}-io", threads.name_prefix()))
+            .thread_stack_size(threads.stack_size())
             .on_thread_start(|| {
                 mask_this_thread(Kind::Io);
                 IO_THREAD.with(|c| c.set(true));
@@ -85,8 +86,8 @@ impl Engine {
         Ok(Arc::new(Self {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
-            dispatcher: Dispatcher::new(1),
-            askers: Dispatcher::new(1),
+            dispatcher: Dispatcher::new(threads.callback(), &threads),
+            askers: Dispatcher::new(1, &threads),
             submitting: AtomicUsize::new(0),
         }))
     }
@@ -134,6 +135,20 @@ pub fn forked() -> Error {
         Status::Forked,
         "this process was forked while the library was in use; its threads exist in the parent only. Fork before the first call or after cognite_shutdown, or call exec",
     )
+}
+
+/// How many threads there are and how they look, from the next start on. Refused while the engine runs.
+pub fn set_threads(threads: Threads) -> Result<(), Error> {
+    let state = lock(&STATE);
+    match &*state {
+        State::Stopped => {
+            *lock(&THREADS) = Some(threads);
+            Ok(())
+        }
+        State::Running(_) | State::Stopping => Err(Error::config(
+            "the threads of the library are running: set io_threads, callback_threads, thread_stack_size and thread_name_prefix before the first call, or after cognite_shutdown",
+        )),
+    }
 }
 
 extern "C" fn on_exit() {

@@ -5,6 +5,8 @@ pub mod completion;
 pub mod dispatcher;
 pub mod engine;
 pub mod panics;
+pub mod threads;
 
 pub use completion::Completion;
 pub use engine::{block_on, enter, in_callback, is_forked_child, on_io_thread, run_later, shutdown, spawn_notified};
+pub use threads::Threads;

@@ -19,6 +19,8 @@ pub fn generate(root: &Path) -> Result<String, String> {
 fn readable(text: &str) -> String {
     let text = text
         .replace("COGNITE_API\nCOGNITE_NODISCARD\n", "COGNITE_CHECKED ")
+        // Short prototypes come on one line.
+        .replace("COGNITE_API COGNITE_NODISCARD ", "COGNITE_CHECKED ")
         .replace("COGNITE_API\ncognite_", "COGNITE_API cognite_");
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();

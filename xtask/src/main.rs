@@ -5,6 +5,7 @@ mod checks;
 mod conformance;
 mod demo;
 mod emulator;
+mod faults;
 mod header;
 mod header_text;
 mod json;
@@ -24,6 +25,8 @@ cargo xtask COMMAND
   conformance           replay what the official Python SDK was recorded doing, through the C API
       [--vectors DIR] [--area NAME] [--only TEXT] [--without REQUIREMENT] [--strict-quirks] [--verbose] [--release]
       [--driver COMMAND]     another implementation's driver instead of the one for this library
+  faults [--fast] [--only TEXT]
+                        every phase of a request hit by every fault, through the C API; counts what reached the server
   header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),
+        Some("faults") => faults::command(rest),
         Some("header") => header::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),

@@ -5,8 +5,8 @@
 
 mod compare;
 mod differences;
-mod fixtures;
-mod http;
+pub mod fixtures;
+pub mod http;
 mod macros;
 mod normal;
 mod places;

@@ -47,7 +47,7 @@ function(cognite_c_program name)
   target_link_libraries(${name} PRIVATE cognite::cognite Threads::Threads)
 endfunction()
 
-foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_hostile test_guest)
+foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_hostile test_guest test_queue test_cancel)
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()

@@ -81,6 +81,7 @@ cognite_test(cpp_test_cpp EMULATOR COMMAND "$<TARGET_FILE:test_cpp>")
 # The examples are tests too.
 cognite_test(example_quickstart EMULATOR COMMAND "$<TARGET_FILE:example_quickstart>")
 cognite_test(example_async EMULATOR COMMAND "$<TARGET_FILE:example_async>")
+cognite_test(example_queue EMULATOR COMMAND "$<TARGET_FILE:example_queue>")
 cognite_test(example_errors EMULATOR COMMAND "$<TARGET_FILE:example_errors>")
 cognite_test(example_config_file EMULATOR COMMAND "$<TARGET_FILE:example_config_file>" "${CMAKE_CURRENT_SOURCE_DIR}/examples-c/config.yaml")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)

@@ -5,6 +5,7 @@ mod checks;
 mod conformance;
 mod demo;
 mod emulator;
+mod hazards;
 mod header;
 mod header_text;
 mod json;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   conformance           replay what the official Python SDK was recorded doing, through the C API
       [--vectors DIR] [--area NAME] [--only TEXT] [--without REQUIREMENT] [--strict-quirks] [--verbose] [--release]
       [--driver COMMAND]     another implementation's driver instead of the one for this library
+  hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
   header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
 ";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),
+        Some("hazards") => hazards::command(rest),
         Some("header") => header::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),

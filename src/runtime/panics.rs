@@ -45,11 +45,15 @@ pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Error> {
     result
 }
 
-/// A payload may itself panic when dropped; then it is leaked rather than let out.
-fn drop_quietly(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-        std::mem::forget(second);
+/// A payload may itself panic when dropped, and so may what that leaves; in the end it is leaked rather than let out.
+fn drop_quietly(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
     }
+    std::mem::forget(payload);
 }
 
 /// [`contain`] for a future: every poll is guarded, and after a panic the future is not polled again.

@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask help` lists them.
 
+mod abi;
 mod bench;
 mod checks;
 mod conformance;
@@ -9,6 +10,7 @@ mod hazards;
 mod header;
 mod header_text;
 mod json;
+mod ledger;
 mod setup;
 mod sh;
 mod steps;
@@ -26,6 +28,7 @@ cargo xtask COMMAND
       [--vectors DIR] [--area NAME] [--only TEXT] [--without REQUIREMENT] [--strict-quirks] [--verbose] [--release]
       [--driver COMMAND]     another implementation's driver instead of the one for this library
   hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
+  abi [--header-only]   programs of the last release go on working; size and needs of the release build
   header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
 ";
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
+        Some("abi") => abi::command(rest),
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),

@@ -29,7 +29,7 @@ cargo xtask COMMAND
       [--driver COMMAND]     another implementation's driver instead of the one for this library
   hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
   abi [--header-only]   programs of the last release go on working; size and needs of the release build
-  header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
+  header [--check]      make include/cognite/cognite.h and the ledger abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
 ";
 

@@ -86,6 +86,18 @@ impl Run {
         } else {
             println!("NOT RUN: the Go host, as there is no go on this machine");
         }
+        if sh::has("mcs") && sh::has("mono") {
+            // Beside the library: that is where Mono looks for it.
+            let program = self.lib.join("Host.exe");
+            let source = sh::root().join("tests/hazards/csharp/Host.cs");
+            sh::run(Command::new("mcs").arg(format!("-out:{}", program.display())).arg(source))?;
+            for mode in ["preemptive", "coop"] {
+                let mut mono = Command::new("mono");
+                self.host(&format!("csharp, {mode}"), mono.env("MONO_THREADS_SUSPEND", mode).arg(&program))?;
+            }
+        } else {
+            println!("NOT RUN: the C# host, as there is no mcs and mono on this machine");
+        }
         Ok(())
     }
 

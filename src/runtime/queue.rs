@@ -70,8 +70,12 @@ impl<T: Send + 'static> Queue<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_owner(&self) -> bool {
+        self.owner == process::id()
+    }
+
     fn check_owner(&self) -> Result<(), Error> {
-        if self.owner == process::id() { Ok(()) } else { Err(forked()) }
+        if self.is_owner() { Ok(()) } else { Err(forked()) }
     }
 
     /// For a call that is about to be accepted: completions are never dropped, so the bound is here.
@@ -124,11 +128,17 @@ impl<T: Send + 'static> Queue<T> {
 
     /// -1: none. Valid until the queue is freed.
     pub fn handle(&self) -> isize {
+        if !self.is_owner() {
+            return -1;
+        }
         self.lock().signal.as_ref().map_or(-1, Readiness::handle)
     }
 
     /// No more calls are taken; those who wait are woken. What is there or still comes can be fetched.
     pub fn close(&self) {
+        if !self.is_owner() {
+            return;
+        }
         let mut state = self.lock();
         state.closed = true;
         state.signal();

@@ -342,11 +342,13 @@ static void forked(void) {
   fflush(NULL);
   child = fork();
   if (child == 0) {
-    int good = cognite_queue_next(queue, 0, &done, NULL) == COGNITE_ERR_FORKED;
+    int good = cognite_queue_next(queue, 0, &done, NULL) == COGNITE_ERR_FORKED && cognite_queue_os_handle(queue) == -1;
+    cognite_queue_close(queue);
     cognite_queue_free(queue);
     _exit(good ? 0 : 1);
   }
   CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(!readable(queue));
   CHECK_STATUS(cognite_queue_next(queue, 0, &done, NULL), COGNITE_ERR_EMPTY);
   cognite_queue_free(queue);
 }

@@ -143,7 +143,8 @@ impl Client {
             t => t,
         };
         let cancel = r.cancel.cloned();
-        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, total, cancel })
+        let gate = self.http.gates().pick(target.path.as_deref(), class);
+        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total, cancel })
     }
 }
 

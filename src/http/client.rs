@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
+use super::gate::{Gate, Gates};
 use super::progress::Progress;
 use super::retry::{Budget, Fault, pause, retry_after};
 use super::token::TokenTransport;
@@ -37,6 +38,8 @@ pub struct Call {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub class: Class,
+    /// Where it waits when the service is told to be asked less.
+    pub gate: Arc<Gate>,
     /// For all of it: waiting, tokens, attempts, pauses.
     pub total: Duration,
     pub cancel: Option<CancelToken>,
@@ -70,6 +73,7 @@ pub struct HttpClient {
     tokens: Arc<TokenEngine>,
     /// Exchanges at a time: the reference's connection pool size.
     permits: Semaphore,
+    gates: Gates,
 }
 
 /// What is known of a call while it runs; survives when the deadline cuts it off.
@@ -94,7 +98,12 @@ impl HttpClient {
         }));
         let form = TokenTransport { transport: Arc::clone(&transport), timeout: checked.config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
-        Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize) }
+        let gates = Gates::of(&checked.base_url.url.origin().ascii_serialization(), &checked.project);
+        Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize), gates }
+    }
+
+    pub fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     pub fn checked(&self) -> &Checked {
@@ -173,16 +182,21 @@ impl HttpClient {
         let mut budget = Budget::default();
         let mut renewed = false;
         loop {
+            call.gate.pass().await;
             let permit = self.permits.acquire().await.map_err(|_| Error::shutdown())?;
             let token = if call.authorize { Some(self.tokens.header().await?) } else { None };
             let progress = Progress::new(!call.body.is_empty());
             ledger.attempts += 1;
             ledger.progress = Some(Arc::clone(&progress));
+            let left = call.gate.left();
             let outcome = self.transport.exchange(self.request(call, token.as_ref()), &progress).await;
             ledger.progress = None;
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
-                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+                Ok(answer) if (200..300).contains(&answer.status) => {
+                    call.gate.answered(left, false, None);
+                    return Ok(answer);
+                }
                 Ok(answer) => {
                     let auto = flag(&answer.headers, "cdf-is-auto-retryable");
                     if answer.status == 401
@@ -194,7 +208,9 @@ impl HttpClient {
                         renewed = true;
                         continue;
                     }
-                    self.judge(call, &answer, auto, ledger)
+                    let judged = self.judge(call, &answer, auto, ledger);
+                    call.gate.answered(left, answer.status == 429, judged.3);
+                    judged
                 }
                 Err(failure) => judge_failure(failure, ledger),
             };

@@ -82,7 +82,8 @@ fn without_appended_fields(old: &str, new: &str) -> Res<String> {
         };
         let (Some((from, to)), Some((new_from, new_to))) = (body(old), body(&out)) else { continue };
         let is_field = |l: &str| l.ends_with(';') && !l.trim_start().starts_with(['*', '/']);
-        if !old[from..to].lines().find(|l| is_field(l)).is_some_and(|l| l.trim() == "size_t struct_size;") {
+        let first = old[from..to].lines().find(|l| is_field(l));
+        if first.map(str::trim) != Some("size_t struct_size;") {
             continue;
         }
         cut += 1;
@@ -122,10 +123,12 @@ fn stub(dir: &Path, name: &str, header: &str) -> Res<PathBuf> {
     Ok(so)
 }
 
+/// What it is called, replacements in the header, whether it may pass.
+type Edit<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+
 /// The comparison must see what it is there for, and pass what is allowed.
 fn self_test(dir: &Path, header: &str) -> Res<()> {
-    // What, an edit of the header, whether it may pass.
-    let edits: [(&str, &[(&str, &str)], bool); 9] = [
+    let edits: [Edit; 9] = [
         ("nothing", &[], true),
         (
             "a function added",

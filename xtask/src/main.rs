@@ -34,6 +34,7 @@ cargo xtask COMMAND
 ";
 
 fn main() -> ExitCode {
+    sh::forget_cargo_library_path();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rest = args.get(1..).unwrap_or(&[]);
     let done = match args.first().map(String::as_str) {

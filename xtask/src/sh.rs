@@ -20,6 +20,22 @@ pub fn target() -> PathBuf {
     exe.and_then(above).unwrap_or_else(|| root().join("target"))
 }
 
+/// `cargo run` puts its target folder into LD_LIBRARY_PATH, which goes before the run path of programs: they would be
+/// tested and measured with whatever library lies there, not with the release build or the installed copy they were
+/// linked to. To be called before any thread is started.
+pub fn forget_cargo_library_path() {
+    const NAME: &str = "LD_LIBRARY_PATH";
+    let Some(paths) = env::var_os(NAME) else { return };
+    let others: Vec<PathBuf> = env::split_paths(&paths).filter(|p| !p.starts_with(target())).collect();
+    // SAFETY: main has started no thread yet, so nobody reads the environment meanwhile.
+    unsafe {
+        match env::join_paths(others) {
+            Ok(paths) if !paths.is_empty() => env::set_var(NAME, paths),
+            _ => env::remove_var(NAME),
+        }
+    }
+}
+
 /// A folder of one command for what it makes.
 pub fn scratch(name: &str) -> Res<PathBuf> {
     let dir = target().join(name);

@@ -136,11 +136,17 @@ pub fn table(task: &str, labels: &[&str], runs: &[Run]) {
         "{:<14}{:>10}{:>10}{:>9}{:>9}{:>8}{:>12}",
         "client", "cpu us", "wall us", "p50 us", "p99 us", "clean", "x our cpu"
     );
-    let ours = of("libcognite");
+    // Pairs of one round: undisturbed ones, or all where there are none.
+    let pairs = |label: &str| -> Vec<(&Run, &Run)> {
+        let round_of = |o: &&Run| all.iter().find(|t| t.label == label && t.round == o.round).copied();
+        let every = all.iter().copied().filter(|o| o.label == "libcognite").filter_map(|o| Some((o, round_of(&o)?)));
+        let (noisy, clean): (Vec<_>, Vec<_>) = every.partition(|(o, t)| o.disturbed || t.disturbed);
+        if clean.is_empty() { noisy } else { clean }
+    };
     for label in labels {
         let theirs = of(label);
         let medians = |f: fn(&Run) -> f64| median(theirs.iter().map(|r| f(r)).collect());
-        let ratios = theirs.iter().filter_map(|t| ours.iter().find(|o| o.round == t.round).map(|o| t.cpu / o.cpu));
+        let ratios = pairs(label).into_iter().map(|(o, t)| t.cpu / o.cpu);
         let clean = theirs.iter().filter(|r| !r.disturbed).count();
         let latency = |v: f64| if task == "t1" { format!("{v:.1}") } else { "-".to_string() };
         println!(
@@ -153,9 +159,7 @@ pub fn table(task: &str, labels: &[&str], runs: &[Run]) {
         );
     }
     for peer in ["libcurl", "hyper"].iter().filter(|p| labels.contains(p)) {
-        let theirs = of(peer);
-        let pairs: Vec<(&&Run, &&Run)> =
-            ours.iter().filter_map(|o| theirs.iter().find(|t| t.round == o.round).map(|t| (o, t))).collect();
+        let pairs = pairs(peer);
         let ratio = |f: fn(&Run) -> f64| median(pairs.iter().map(|(o, t)| f(o) / f(t)).collect());
         println!(
             "libcognite / {peer}: cpu {:.2}, wall {:.2} (median of {} rounds)",

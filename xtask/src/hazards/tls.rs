@@ -66,12 +66,13 @@ fn serve(socket: TcpStream, config: Arc<ServerConfig>, broken: &AtomicUsize) {
     let n = broken.fetch_add(1, Ordering::SeqCst);
     let socket = stream.sock;
     // An RST alone is an error to the client's next write; after a FIN it is EPIPE.
-    if n % 3 != 0 {
+    let (fin, rst) = [(false, true), (true, true), (true, false)][n % 3];
+    if fin {
         let _ = socket.set_nonblocking(true);
         while matches!((&socket).read(&mut chunk), Ok(n) if n > 0) {}
         let _ = socket.shutdown(Shutdown::Write);
     }
-    if n % 3 != 2 {
+    if rst {
         let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
     }
 }

@@ -1,0 +1,186 @@
+//! Where requests wait for their turn once the service has said that they come too fast. What is learnt is shared by all
+//! clients of one origin and project, per kind of request, as the service counts them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+
+use super::class::Class;
+use super::throttle::Throttle;
+
+/// Kinds of requests that CDF throttles apart from one another; each once for reads and once for writes.
+const CATEGORIES: [(&str, &[&str]); 6] = [
+    ("datapoints", &["timeseries/data", "timeseries/synthetic", "timeseries/subscriptions/data"]),
+    ("raw", &["raw"]),
+    ("data_modeling", &["models", "userapis", "dml"]),
+    ("files", &["files"]),
+    ("records", &["streams"]),
+    ("general", &[""]),
+];
+
+/// Most origins and projects remembered; beyond it what nobody uses is forgotten.
+const MAX_GATES: usize = 4096;
+
+type Key = (String, String, usize, bool);
+
+static GATES: Lazy<Mutex<HashMap<Key, Arc<Gate>>>> = Lazy::new(Mutex::default);
+
+pub struct Gate {
+    epoch: Instant,
+    throttle: Mutex<Throttle>,
+    /// Whether requests are paced at all; the usual answer is no, and costs nothing.
+    paced: AtomicBool,
+    /// One waits for the clock, the others in line behind it: first come, first served.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// When a request left, on the gate's clock.
+#[derive(Clone, Copy)]
+pub struct Left(f64);
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            throttle: Mutex::default(),
+            paced: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    fn now(&self) -> f64 {
+        self.epoch.elapsed().as_secs_f64()
+    }
+
+    /// Returns when a request may leave.
+    pub async fn pass(&self) {
+        if !self.paced.load(Ordering::Acquire) {
+            return;
+        }
+        let _turn = self.turn.lock().await;
+        loop {
+            let wait = {
+                let mut throttle = lock(&self.throttle);
+                let now = self.now();
+                let wait = throttle.ask(now);
+                self.paced.store(throttle.is_pacing(now), Ordering::Release);
+                wait
+            };
+            if wait.is_zero() {
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    pub fn left(&self) -> Left {
+        Left(self.now())
+    }
+
+    /// What came of a request: refused with 429 and perhaps a pause asked for, or let in.
+    pub fn answered(&self, left: Left, refused: bool, asked: Option<Duration>) {
+        let mut throttle = lock(&self.throttle);
+        let now = self.now();
+        throttle.answered(now, left.0, refused, asked);
+        if refused {
+            self.paced.store(throttle.is_pacing(now), Ordering::Release);
+        }
+    }
+}
+
+/// The gates of one client: its origin's and project's, one per kind of request.
+pub struct Gates(Vec<Arc<Gate>>);
+
+impl Gates {
+    pub fn of(origin: &str, project: &str) -> Self {
+        let mut all = lock(&GATES);
+        if all.len() > MAX_GATES {
+            all.retain(|_, gate| Arc::strong_count(gate) > 1);
+        }
+        let mut own = Vec::with_capacity(CATEGORIES.len() * 2);
+        for category in 0..CATEGORIES.len() {
+            for write in [false, true] {
+                let key = (origin.to_owned(), project.to_owned(), category, write);
+                own.push(Arc::clone(all.entry(key).or_insert_with(|| Arc::new(Gate::new()))));
+            }
+        }
+        Self(own)
+    }
+
+    /// The gate for a path below the base URL.
+    pub fn pick(&self, path: Option<&str>, class: Class) -> Arc<Gate> {
+        let below = path.map(below_project).unwrap_or_default();
+        let category = CATEGORIES.iter().position(|(_, fronts)| fronts.iter().any(|f| begins(&below, f))).unwrap_or(0);
+        Arc::clone(&self.0[category * 2 + usize::from(class.is_write())])
+    }
+}
+
+fn below_project(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    match segments.as_slice() {
+        ["api", _, "projects", _, rest @ ..] => rest.join("/"),
+        other => other.join("/"),
+    }
+}
+
+fn begins(path: &str, front: &str) -> bool {
+    front.is_empty() || path.strip_prefix(front).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_throttled_apart_and_clients_together() {
+        let (a, b) = (Gates::of("https://h", "p"), Gates::of("https://h", "p"));
+        let path = |p: &str| Some(format!("/api/v1/projects/p/{p}"));
+        let pick = |g: &Gates, p: &str, c| g.pick(path(p).as_deref(), c);
+        let read = pick(&a, "timeseries/data/list", Class::Read);
+        assert!(Arc::ptr_eq(&read, &pick(&b, "timeseries/data/latest", Class::Read)));
+        for (other, class) in [
+            ("timeseries/data", Class::IdempotentWrite),
+            ("timeseries/list", Class::Read),
+            ("timeseries/datax", Class::Read),
+            ("raw/dbs", Class::Read),
+            ("models/views", Class::Read),
+        ] {
+            assert!(!Arc::ptr_eq(&read, &pick(&a, other, class)), "{other}");
+        }
+        assert!(Arc::ptr_eq(&pick(&a, "assets", Class::Write), &a.pick(None, Class::Write)));
+        assert!(!Arc::ptr_eq(&read, &pick(&Gates::of("https://h", "q"), "timeseries/data/list", Class::Read)));
+    }
+
+    #[test]
+    fn a_refusal_holds_back_the_next_and_they_leave_in_order() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let gate = Arc::new(Gate::new());
+            gate.pass().await;
+            gate.answered(gate.left(), true, Some(Duration::from_millis(120)));
+            let begun = Instant::now();
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let mut tasks = Vec::new();
+            for n in 0..3 {
+                let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
+                tasks.push(tokio::spawn(async move {
+                    gate.pass().await;
+                    lock(&order).push(n);
+                }));
+                tokio::task::yield_now().await;
+            }
+            for task in tasks {
+                task.await.unwrap();
+            }
+            assert!(begun.elapsed() >= Duration::from_millis(120));
+            assert_eq!(*lock(&order), [0, 1, 2]);
+        });
+    }
+}

@@ -124,10 +124,14 @@ impl Run {
             let program = self.compile(test)?;
             self.host(test, &mut Command::new(program))?;
         }
-        for host in ["restart", "mixed", "exit"] {
+        for host in ["restart", "mixed"] {
             let program = self.compile(&format!("hazards/{host}"))?;
             self.host(host, &mut Command::new(program))?;
         }
+        // Leaks count after a shutdown. These processes end without one, and are forked from the server's, whose threads
+        // do not exist in them.
+        let program = self.compile("hazards/exit")?;
+        self.host("exit", Command::new(program).env("ASAN_OPTIONS", "detect_leaks=0"))?;
         Ok(())
     }
 

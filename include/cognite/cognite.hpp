@@ -362,9 +362,13 @@ class queue {
  private:
   std::optional<completion> fetch(std::int64_t wait) const {
     cognite_completion done = COGNITE_COMPLETION_INIT;
-    auto status = cognite_queue_next(get(), wait, &done, nullptr);
-    if (status == COGNITE_ERR_EMPTY) return std::nullopt;
-    if (status != COGNITE_OK) throw error(status, nullptr);
+    cognite_error* err = nullptr;
+    auto status = cognite_queue_next(get(), wait, &done, &err);
+    if (status == COGNITE_ERR_EMPTY) {
+      cognite_error_free(err);
+      return std::nullopt;
+    }
+    detail::check(status, err);
     if (done.status == COGNITE_OK) return completion{done.tag, response(done.response)};
     return completion{done.tag, error(done.status, done.error)};
   }

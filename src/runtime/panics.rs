@@ -106,7 +106,7 @@ mod tests {
                 panic!("again");
             }
         }
-        let e = contain(|| std::panic::panic_any(Again)).map(|()| ()).unwrap_err();
+        let e = contain(|| std::panic::panic_any(Again)).unwrap_err();
         assert!(e.message().contains("panics.rs:"), "{e}");
         assert_eq!(DEPTH.with(Cell::get), 0);
     }

@@ -13,6 +13,7 @@ endfunction()
 
 cognite_example(quickstart)
 cognite_example(async example.c)
+cognite_example(queue example.c)
 cognite_example(errors example.c)
 cognite_example(config_file example.c)
 cognite_example(historian outbox.c signals.c example.c)

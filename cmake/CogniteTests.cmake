@@ -47,7 +47,8 @@ function(cognite_c_program name)
   target_link_libraries(${name} PRIVATE cognite::cognite Threads::Threads)
 endfunction()
 
-foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_settings test_hostile test_guest)
+foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_settings test_hostile test_guest test_queue
+                      test_cancel)
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
@@ -81,6 +82,7 @@ cognite_test(cpp_test_cpp EMULATOR COMMAND "$<TARGET_FILE:test_cpp>")
 # The examples are tests too.
 cognite_test(example_quickstart EMULATOR COMMAND "$<TARGET_FILE:example_quickstart>")
 cognite_test(example_async EMULATOR COMMAND "$<TARGET_FILE:example_async>")
+cognite_test(example_queue EMULATOR COMMAND "$<TARGET_FILE:example_queue>")
 cognite_test(example_errors EMULATOR COMMAND "$<TARGET_FILE:example_errors>")
 cognite_test(example_config_file EMULATOR COMMAND "$<TARGET_FILE:example_config_file>" "${CMAKE_CURRENT_SOURCE_DIR}/examples-c/config.yaml")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)

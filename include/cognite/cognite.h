@@ -14,12 +14,12 @@
  * Borrowed    texts (const char * returned by accessors) belong to the object they were asked of and live as long.
  * NULL        is answered with INVALID_ARGUMENT and the name of the parameter, by accessors with a harmless value.
  * Handles     are of three kinds. Collectors (config, credentials) are used by one thread at a time and copied from.
- *             Workers (client) are used by any number of threads. Results (response, error) are read-only, for any
+ *             Workers (client, queue, cancel) are used by any number of threads. Results (response, error) are read-only, for any
  *             number of threads. They may be freed in any order.
- * Blocking    functions end: by their result, by their deadline, or by cognite_shutdown(). They may be called from any
- *             thread, whatever its signal mask and stack.
- * _async      functions answer COGNITE_OK when the call is accepted: then the callback is told exactly once, later, on a
- *             thread of the library. Any other answer means it is never told.
+ * Blocking    functions end: by their result, by their deadline, by a cognite_cancel, or by cognite_shutdown(). They may be
+ *             called from any thread, whatever its signal mask and stack. (cognite_queue_next() has its own rule.)
+ * _async      functions answer COGNITE_OK when the call is accepted: then the callback (on a thread of the library) or the
+ *             queue is told exactly once, later. Any other answer means it is never told.
  * Writes      that failed are either surely not applied or in doubt: cognite_error_in_doubt() tells.
  * Process     No signal is handled, nothing is written to standard output, no thread of the library takes a signal of
  *             yours. A child forked while the library is in use gets FORKED from every call; fork before the first call or
@@ -72,9 +72,10 @@
 #define COGNITE_CHECKED COGNITE_API
 #endif
 
-/* What a struct that you fill begins with. */
-#define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL}
-#define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0}
+/* What a struct with a struct_size begins with. */
+#define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL, NULL, 0}
+#define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, NULL}
+#define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
  * Success.
@@ -137,7 +138,7 @@
 #define COGNITE_ERR_TIMEOUT 12
 
 /**
- * The call was cancelled. (Reserved; no function of this version answers it.)
+ * The call was cancelled by its cognite_cancel.
  */
 #define COGNITE_ERR_CANCELLED 13
 
@@ -152,12 +153,12 @@
 #define COGNITE_ERR_IO 15
 
 /**
- * Nothing there within the time given. (Reserved; no function of this version answers it.)
+ * A queue had nothing within the time given.
  */
 #define COGNITE_ERR_EMPTY 20
 
 /**
- * The library was shut down while the call was made or running.
+ * The library was shut down while the call was made or running; or the queue was closed.
  */
 #define COGNITE_ERR_SHUTDOWN 21
 
@@ -172,7 +173,7 @@
 #define COGNITE_ERR_WOULD_DEADLOCK 23
 
 /**
- * Too many calls of this client are under way; wait for some to finish.
+ * Too many calls of this client are under way, or the queue is full; wait for some to finish, or fetch.
  */
 #define COGNITE_ERR_BUSY 24
 
@@ -197,6 +198,12 @@
 #define COGNITE_RETRY_UNSAFE 2
 
 /**
+ * Cancels calls: one token for any number of calls, used by any number of threads at a time. Named in
+ * cognite_request. Free it with cognite_cancel_free(), at any time after the calls were made.
+ */
+typedef struct cognite_cancel cognite_cancel;
+
+/**
  * A connection to one CDF project: its connections, its token, its limits. Used by any number of threads at a time.
  * Free it with cognite_client_free().
  */
@@ -218,6 +225,11 @@ typedef struct cognite_credentials cognite_credentials;
  * Why a call failed. Read-only; may be read by any number of threads. Free it with cognite_error_free().
  */
 typedef struct cognite_error cognite_error;
+
+/**
+ * Finished calls, to be fetched. Used by any number of threads at a time. Free it with cognite_queue_free().
+ */
+typedef struct cognite_queue cognite_queue;
 
 /**
  * One answer. Read-only; may be read by any number of threads. Free it with cognite_response_free().
@@ -267,7 +279,8 @@ typedef void (*cognite_done)(void *user_data,
                              cognite_error *error);
 
 /**
- * Whom an asynchronous call tells. Read during the call only. Begin with COGNITE_NOTIFY_INIT.
+ * Whom an asynchronous call tells: a callback or a queue, one of the two. Read during the call only. Begin with
+ * COGNITE_NOTIFY_INIT.
  */
 typedef struct cognite_notify {
   /**
@@ -275,14 +288,52 @@ typedef struct cognite_notify {
    */
   size_t struct_size;
   /**
-   * Not NULL.
+   * The callback; NULL with a queue.
    */
   cognite_done done;
   /**
    * Handed to `done`.
    */
   void *user_data;
+  /**
+   * Takes the completion; NULL with a callback. May be freed at any time after the call was made.
+   */
+  cognite_queue *queue;
+  /**
+   * Comes back with the completion from the queue: names the call.
+   */
+  uint64_t tag;
 } cognite_notify;
+
+/**
+ * A finished call, filled by cognite_queue_next(). Begin with COGNITE_COMPLETION_INIT.
+ */
+typedef struct cognite_completion {
+  /**
+   * sizeof(cognite_completion), set by COGNITE_COMPLETION_INIT. The library writes no further than this.
+   */
+  size_t struct_size;
+  /**
+   * As given in the cognite_notify.
+   */
+  uint64_t tag;
+  /**
+   * On success: yours, to be freed. Else NULL.
+   */
+  cognite_response *response;
+  /**
+   * On failure: yours, to be freed. Else NULL.
+   */
+  cognite_error *error;
+  /**
+   * `COGNITE_OK` or what went wrong with the call.
+   */
+  cognite_status status;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} cognite_completion;
 
 /**
  * A request. Read during the call only. Begin with COGNITE_REQUEST_INIT.
@@ -334,6 +385,10 @@ typedef struct cognite_request {
    * 0.
    */
   uint32_t reserved;
+  /**
+   * Cancels the call when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
 } cognite_request;
 
 #ifdef __cplusplus
@@ -759,6 +814,7 @@ COGNITE_API cognite_config *cognite_config_new(void);
  *     debug: false                           # a line per call on standard error, without secrets
  *     total_timeout: 600                     # seconds for a whole call, repeats and pauses included
  *     max_response_bytes: 268435456          # larger answers are refused
+ *     max_accepted_calls: 10000              # calls under way; beyond it they are answered BUSY
  *     gzip_min_bytes: 1024                   # smaller JSON bodies are not compressed
  *     refresh_on_401: true                   # one new token and one repeat after a 401
  *     project_hint_on_401: false             # after a 401 ask which projects the token does reach
@@ -998,6 +1054,20 @@ COGNITE_CHECKED cognite_status cognite_config_set_debug(cognite_config *config,
  */
 COGNITE_CHECKED cognite_status cognite_config_set_max_response_bytes(cognite_config *config,
                                                      uint64_t bytes,
+                                                     cognite_error **err);
+
+/**
+ * How many calls of a client may be accepted and not finished, blocking ones included; beyond it they are answered BUSY.
+ *
+ * @param config    The config. Not NULL.
+ * @param calls     1 or more; the default is 10000.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_max_accepted_calls(cognite_config *config,
+                                                     uint64_t calls,
                                                      cognite_error **err);
 
 /**
@@ -1937,6 +2007,115 @@ COGNITE_CHECKED cognite_status cognite_client_authorization_async(cognite_client
 COGNITE_API void cognite_client_free(cognite_client *client);
 
 /**
+ * Makes a cancel token.
+ *
+ * @return The token; NULL only if the library cannot go on at all, which the call it is given to takes as no token.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_API cognite_cancel *cognite_cancel_new(void);
+
+/**
+ * Cancels every call the token was given to and those it will be given to: for good. A call that runs, or waits for
+ * its turn, a token or a repeat, ends with CANCELLED, its request dropped; a write that may have been sent is in doubt
+ * (cognite_error_in_doubt()). A call that has its result keeps it. Blocking calls return, and accepted ones are told,
+ * soon after, not inside this call.
+ *
+ * @param cancel  The token; NULL does nothing.
+ *
+ * **Blocks:** no. **Threads:** any number, callbacks too; not from a signal handler. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API
+void cognite_cancel_trigger(cognite_cancel *cancel);
+
+/**
+ * Whether the token was triggered.
+ *
+ * @param cancel  The token, or NULL.
+ * @return 1 or 0; 0 for NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API int32_t cognite_cancel_is_triggered(const cognite_cancel *cancel);
+
+/**
+ * Frees a token. NULL does nothing. Calls that were made with it go on, uncancelled.
+ *
+ * @param cancel  The token; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the token. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_cancel_free(cognite_cancel *cancel);
+
+/**
+ * Makes a queue. Calls are told to it that name it in their cognite_notify, without passing a callback thread.
+ *
+ * @param limit     How many completions may wait in it or be still to come; beyond it calls are refused with BUSY. 0:
+ *                  65536.
+ * @param[out] out  The queue. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, IO (no descriptor left).
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_queue_new(uint64_t limit,
+                                 cognite_queue **out,
+                                 cognite_error **err);
+
+/**
+ * What an event loop waits on (poll, epoll, kqueue, select): a file descriptor that is readable exactly while
+ * cognite_queue_next() would not answer EMPTY, that is, while a completion is there, and from cognite_queue_close() on.
+ * Never read it, write it or close it.
+ *
+ * @param queue  The queue, or NULL.
+ * @return The descriptor, the same at every call; -1 for NULL and on systems that have none: there, wait with
+ *         cognite_queue_next().
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the queue; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API intptr_t cognite_queue_os_handle(const cognite_queue *queue);
+
+/**
+ * Takes the oldest completion out. `COGNITE_OK` says that there was one; how its call went is in the completion.
+ *
+ * @param queue       The queue. Not NULL.
+ * @param timeout_ms  How long to wait for one: 0 not at all, negative until one comes or the queue is closed.
+ * @param[out] out    Filled on success, all zero otherwise. Its struct_size must be set. Not NULL.
+ * @param[out] err    May be NULL: best so where EMPTY is usual.
+ * @return `COGNITE_OK`; EMPTY: nothing came within the time; SHUTDOWN: the queue was closed and is empty;
+ *         WOULD_DEADLOCK: waiting without end in a callback; INVALID_ARGUMENT, FORKED.
+ *
+ * **Blocks:** as long as said; ended by cognite_queue_close(), not by cognite_shutdown(). **Threads:** any number.
+ * **Owns:** the caller response and error of the completion. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_queue_next(cognite_queue *queue,
+                                  int64_t timeout_ms,
+                                  cognite_completion *out,
+                                  cognite_error **err);
+
+/**
+ * Ends the use of a queue: wakes every thread that waits in cognite_queue_next(), makes the handle readable for good,
+ * and has new calls refused that name the queue. What is in it, or is still to come from accepted calls, can be fetched;
+ * whenever it is empty cognite_queue_next() answers SHUTDOWN at once.
+ *
+ * @param queue  The queue; NULL does nothing.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API
+void cognite_queue_close(cognite_queue *queue);
+
+/**
+ * Frees a queue and what was not fetched from it. NULL does nothing. Accepted calls go on; what they would have told is
+ * freed as it comes. The handle is closed: take it out of the event loop first.
+ *
+ * @param queue  The queue; not used afterwards. No thread may wait in cognite_queue_next(): close it and wait for them.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the queue. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_queue_free(cognite_queue *queue);
+
+/**
  * Makes a request and waits for its result. Only an answer with a status 200 to 299 is a success.
  *
  * What is repeated, and how often: answers of the status_forcelist, answers marked `cdf-is-auto-retryable`, connections
@@ -1948,10 +2127,10 @@ COGNITE_API void cognite_client_free(cognite_client *client);
  * @param request   What to ask. Not NULL.
  * @param[out] out  The response. Not NULL.
  * @param[out] err  May be NULL. Exactly one of `*out` and `*err` is set.
- * @return `COGNITE_OK`, INVALID_ARGUMENT, AUTH, ACCESS, API, NOT_FOUND, DUPLICATED, CONNECTION, TLS, TIMEOUT, DECODE, BUSY,
- *         SHUTDOWN.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, AUTH, ACCESS, API, NOT_FOUND, DUPLICATED, CONNECTION, TLS, TIMEOUT, CANCELLED,
+ *         DECODE, BUSY, SHUTDOWN.
  *
- * **Blocks:** on the network, until the deadline at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Blocks:** on the network, until the deadline or `cancel`. **Threads:** any number. **Owns:** the caller the result.
  * **Since:** 0.1.0
  */
 COGNITE_CHECKED cognite_status cognite_client_call(cognite_client *client,
@@ -2117,6 +2296,22 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
                                         const char *headers,
                                         const cognite_notify *notify,
                                         cognite_error **err);
+
+/**
+ * What the library holds in this process at this moment, of all clients and queues:
+ * `{"accepted_calls":3,"queued_completions":0,"body_bytes":4096,"threads":3}`.
+ *
+ * `accepted_calls`: made and not finished. `queued_completions`: waiting in queues. `body_bytes`: bodies of requests under
+ * way, of answers being read, and of responses that were not freed. `threads`: of the library.
+ *
+ * @param[out] out  A response whose body is the JSON. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_process_usage(cognite_response **out,
+                                     cognite_error **err);
 
 /**
  * Ends all activity of the library in this process: refuses new calls, tells every call under way (SHUTDOWN), waits for

@@ -9,7 +9,7 @@
 //   std::cout << answer.body();
 //
 // Rules
-//   * Every owner (config, credentials, client, response, token_request) is move-only and frees in its destructor. Using
+//   * Every owner (config, credentials, client, response, token_request, cancel, queue) is move-only and frees in its destructor. Using
 //     one that was moved from is an error the library reports (INVALID_ARGUMENT), not a crash.
 //   * Whatever fails throws cognite::error. Text with a zero byte in it, which C cannot take, throws
 //     std::invalid_argument. Functions marked noexcept do not throw.
@@ -19,7 +19,7 @@
 //   * Asynchronous calls tell their callback, or complete their future, exactly once - unless the call itself throws: then
 //     never. Callbacks run on a thread of the library; an exception that leaves one is swallowed.
 //   * Do not wait inside a callback for another callback or a future.
-//   * Threads: as in C. client: any number; config and credentials: one at a time; response and error: read-only, any.
+//   * Threads: as in C. client, cancel, queue: any number; config and credentials: one at a time; response and error: read-only, any.
 //   * Everything is inline: only the C functions are a binary interface.
 #ifndef COGNITE_COGNITE_HPP
 #define COGNITE_COGNITE_HPP
@@ -32,6 +32,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -272,6 +273,7 @@ class config {
     return set(&cognite_config_set_file_transfer_timeout_ms, number(t));
   }
   config& max_response_bytes(std::uint64_t bytes) { return set(&cognite_config_set_max_response_bytes, bytes); }
+  config& max_accepted_calls(std::uint64_t calls) { return set(&cognite_config_set_max_accepted_calls, calls); }
   config& gzip_min_bytes(std::uint64_t bytes) { return set(&cognite_config_set_gzip_min_bytes, bytes); }
   config& debug(bool on) { return set(&cognite_config_set_debug, on); }
   config& refresh_on_401(bool on) { return set(&cognite_config_set_refresh_on_401, on); }
@@ -311,6 +313,69 @@ class config {
   detail::owner<cognite_config, &cognite_config_free> raw_;
 };
 
+// Cancels any number of calls, from any thread. May be destroyed before the calls end: then they go on.
+class cancel {
+ public:
+  cancel() : raw_(cognite_cancel_new()) {}
+  void trigger() const noexcept { cognite_cancel_trigger(get()); }
+  bool is_triggered() const noexcept { return cognite_cancel_is_triggered(get()) != 0; }
+  cognite_cancel* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::owner<cognite_cancel, &cognite_cancel_free> raw_;
+};
+
+// A finished call from a queue. std::get<response>(c.outcome), or std::get_if<error>(&c.outcome).
+struct completion {
+  std::uint64_t tag;
+  result outcome;
+};
+
+// Finished calls, to be fetched by any number of threads or by an event loop.
+class queue {
+ public:
+  // `limit`: how many completions may wait or be still to come; 0: the default.
+  explicit queue(std::uint64_t limit = 0) {
+    cognite_queue* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_queue_new(limit, &out, &err);
+    raw_.reset(out);
+    detail::check(status, err);
+  }
+  // For poll, epoll, select: readable while next(0ms) would not answer "nothing yet". Never read or close it.
+  std::intptr_t os_handle() const noexcept { return cognite_queue_os_handle(get()); }
+  // The oldest completion. Empty: nothing came within the time. Throws SHUTDOWN when the queue is closed and empty.
+  std::optional<completion> next(std::chrono::milliseconds wait) const { return fetch(wait.count() > 0 ? wait.count() : 0); }
+  // Waits until one comes; empty: the queue was closed and has no more.
+  std::optional<completion> next() const {
+    try {
+      return fetch(-1);
+    } catch (const error& e) {
+      if (e.status() == COGNITE_ERR_SHUTDOWN) return std::nullopt;
+      throw;
+    }
+  }
+  // Wakes everyone in next(); refuses new calls.
+  void close() const noexcept { cognite_queue_close(get()); }
+  cognite_queue* get() const noexcept { return raw_.get(); }
+
+ private:
+  std::optional<completion> fetch(std::int64_t wait) const {
+    cognite_completion done = COGNITE_COMPLETION_INIT;
+    cognite_error* err = nullptr;
+    auto status = cognite_queue_next(get(), wait, &done, &err);
+    if (status == COGNITE_ERR_EMPTY) {
+      cognite_error_free(err);
+      return std::nullopt;
+    }
+    detail::check(status, err);
+    if (done.status == COGNITE_OK) return completion{done.tag, response(done.response)};
+    return completion{done.tag, error(done.status, done.error)};
+  }
+
+  detail::owner<cognite_queue, &cognite_queue_free> raw_;
+};
+
 // Everything a request can have; see cognite_request. The views must live until the call returns, not longer.
 struct request {
   std::string_view method = "GET";
@@ -321,6 +386,7 @@ struct request {
   std::string_view content_type = {};  // empty: the body is JSON
   std::chrono::milliseconds timeout{0};
   std::uint32_t retry = COGNITE_RETRY_DEFAULT;
+  const cognite::cancel* cancel = nullptr;
 };
 
 // Connections, tokens and limits. One for all threads.
@@ -370,6 +436,15 @@ class client {
     if (status == COGNITE_OK) (void)state.release();  // accepted: tell() deletes it
     detail::check(status, err);
   }
+  // Told to the queue, under this tag.
+  void call_async(const request& r, const queue& to, std::uint64_t tag) const {
+    cognite_notify notify = COGNITE_NOTIFY_INIT;
+    notify.queue = to.get();
+    notify.tag = tag;
+    cognite_error* err = nullptr;
+    auto status = with(r, [&](const cognite_request& raw) { return cognite_client_call_async(get(), &raw, &notify, &err); });
+    detail::check(status, err);
+  }
   // The future's get() gives the response, or throws cognite::error.
   std::future<response> call_async(const request& r) const {
     auto promise = std::make_shared<std::promise<response>>();
@@ -417,6 +492,7 @@ class client {
     raw.content_type = type.or_null();
     raw.timeout_ms = r.timeout.count() > 0 ? static_cast<std::uint64_t>(r.timeout.count()) : 0;
     raw.retry = r.retry;
+    raw.cancel = r.cancel != nullptr ? r.cancel->get() : nullptr;
     return call(raw);
   }
   static void tell(void* user_data, cognite_status status, cognite_response* answer, cognite_error* raw) noexcept {

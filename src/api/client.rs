@@ -13,9 +13,9 @@ use crate::config::{ClientConfig, global};
 use crate::error::{Error, Status};
 use crate::http::class::classify;
 use crate::http::{Call, Class, HttpClient, Response, body, headers, url};
+use crate::runtime::CancelToken;
+use crate::runtime::usage::{self, Held};
 
-/// Calls accepted and not finished, per client, at most: a producer faster than the network is told, not buffered.
-const MAX_ACCEPTED: usize = 10_000;
 /// Longest total time a call can ask for.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
@@ -43,6 +43,7 @@ pub struct Request<'a> {
     /// Zero: the client's.
     pub timeout: Duration,
     pub retry: RetryChoice,
+    pub cancel: Option<&'a CancelToken>,
 }
 
 pub struct Client {
@@ -51,10 +52,11 @@ pub struct Client {
     accepted: AtomicUsize,
 }
 
-/// A call that was accepted: a place among [`MAX_ACCEPTED`], given back when dropped.
+/// A call that was accepted: a place among the client's `max_accepted_calls`, given back when dropped.
 pub struct Accepted {
     client: Arc<Client>,
     call: Option<Call>,
+    _counted: [Held; 2],
 }
 
 impl Client {
@@ -90,14 +92,17 @@ impl Client {
     }
 
     fn place(self: &Arc<Self>, call: Option<Call>) -> Result<Accepted, Error> {
-        if self.accepted.fetch_add(1, Ordering::AcqRel) >= MAX_ACCEPTED {
+        let most = self.config().max_accepted_calls;
+        if self.accepted.fetch_add(1, Ordering::AcqRel) as u64 >= most {
             self.accepted.fetch_sub(1, Ordering::AcqRel);
             return Err(Error::new(
                 Status::Busy,
-                format!("{MAX_ACCEPTED} calls of this client are under way; wait for some to finish"),
+                format!("{most} calls of this client are under way (max_accepted_calls); wait for some to finish"),
             ));
         }
-        Ok(Accepted { client: Arc::clone(self), call })
+        let body = call.as_ref().map_or(0, |c| c.body.len());
+        let _counted = [usage::CALLS.hold(1), usage::BODY_BYTES.hold(body)];
+        Ok(Accepted { client: Arc::clone(self), call, _counted })
     }
 
     fn prepare(&self, r: &Request<'_>) -> Result<Call, Error> {
@@ -137,8 +142,9 @@ impl Client {
             t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
             t => t,
         };
+        let cancel = r.cancel.cloned();
         let gate = self.http.gates().pick(target.path.as_deref(), class);
-        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total })
+        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total, cancel })
     }
 }
 

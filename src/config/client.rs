@@ -18,6 +18,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 pub const DEFAULT_TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
 pub const DEFAULT_FILE_TRANSFER_TIMEOUT: Duration = Duration::from_secs(600);
 pub(crate) const DEFAULT_MAX_RESPONSE_BYTES: u64 = 256 << 20;
+pub(crate) const DEFAULT_MAX_ACCEPTED_CALLS: u64 = 10_000;
 /// Below this a body goes out as it is: gzip would make it larger or save less than a packet.
 pub(crate) const DEFAULT_GZIP_MIN_BYTES: u64 = 1024;
 /// Longest time any setting can name: a week.
@@ -40,6 +41,8 @@ pub struct ClientConfig {
     pub file_transfer_timeout: Duration,
     pub debug: bool,
     pub max_response_bytes: u64,
+    /// Calls accepted and not finished, at most: a producer faster than the network is told, not buffered.
+    pub max_accepted_calls: u64,
     pub gzip_min_bytes: u64,
     pub refresh_on_401: bool,
     pub project_hint_on_401: bool,
@@ -61,6 +64,7 @@ impl Default for ClientConfig {
             file_transfer_timeout: DEFAULT_FILE_TRANSFER_TIMEOUT,
             debug: false,
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            max_accepted_calls: DEFAULT_MAX_ACCEPTED_CALLS,
             gzip_min_bytes: DEFAULT_GZIP_MIN_BYTES,
             refresh_on_401: true,
             project_hint_on_401: false,
@@ -207,6 +211,7 @@ impl ClientConfig {
             "file_transfer_timeout": seconds(self.file_transfer_timeout),
             "debug": self.debug,
             "max_response_bytes": self.max_response_bytes,
+            "max_accepted_calls": self.max_accepted_calls,
             "gzip_min_bytes": self.gzip_min_bytes,
             "refresh_on_401": self.refresh_on_401,
             "project_hint_on_401": self.project_hint_on_401,

@@ -36,6 +36,10 @@ const KEYS: &[(&str, Set)] = &[
         c.max_response_bytes = integer("max_response_bytes", v, 1)?;
         Ok(())
     }),
+    ("max_accepted_calls", |c, v| {
+        c.max_accepted_calls = integer("max_accepted_calls", v, 1)?;
+        Ok(())
+    }),
     ("gzip_min_bytes", |c, v| {
         c.gzip_min_bytes = integer("gzip_min_bytes", v, 0)?;
         Ok(())
@@ -161,7 +165,8 @@ mod tests {
     fn every_key() {
         let c = load(&format!(
             "{BASE}api_subversion: beta\nheaders: {{X-A: '1'}}\ntimeout: 2.5\nfile_transfer_timeout: 901\ndebug: yes\n\
-             total_timeout: 30\nmax_response_bytes: 1000\ngzip_min_bytes: 0\nrefresh_on_401: off\nproject_hint_on_401: on\n"
+             total_timeout: 30\nmax_response_bytes: 1000\nmax_accepted_calls: 9\n\
+             gzip_min_bytes: 0\nrefresh_on_401: off\nproject_hint_on_401: on\n"
         ))
         .unwrap();
         let shown = c.to_json();
@@ -186,6 +191,7 @@ mod tests {
             (format!("{BASE}headers: [1]\n"), "headers"),
             (format!("{BASE}debug: maybe\n"), "debug"),
             (format!("{BASE}max_response_bytes: 0\n"), "max_response_bytes"),
+            (format!("{BASE}max_accepted_calls: 0\n"), "max_accepted_calls"),
             (BASE.replace("client_name: n\n", ""), "client_name"),
             (BASE.replace("base_url: https://h/x/\n", ""), "base_url"),
             (BASE.replace("project: p", "project: ''"), "project"),

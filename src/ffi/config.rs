@@ -68,6 +68,7 @@ pub extern "C" fn cognite_config_new() -> *mut cognite_config {
 ///     debug: false                           # a line per call on standard error, without secrets
 ///     total_timeout: 600                     # seconds for a whole call, repeats and pauses included
 ///     max_response_bytes: 268435456          # larger answers are refused
+///     max_accepted_calls: 10000              # calls under way; beyond it they are answered BUSY
 ///     gzip_min_bytes: 1024                   # smaller JSON bodies are not compressed
 ///     refresh_on_401: true                   # one new token and one repeat after a 401
 ///     project_hint_on_401: false             # after a 401 ask which projects the token does reach

@@ -313,6 +313,30 @@ pub unsafe extern "C" fn cognite_config_set_max_response_bytes(
     })
 }
 
+/// How many calls of a client may be accepted and not finished, blocking ones included; beyond it they are answered BUSY.
+///
+/// @param config    The config. Not NULL.
+/// @param calls     1 or more; the default is 10000.
+/// @param[out] err  May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+///
+/// **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_config_set_max_accepted_calls(
+    config: *mut cognite_config,
+    calls: u64,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    change(config, err, |c| {
+        if calls == 0 {
+            return Err(Error::argument("calls must be 1 or more"));
+        }
+        c.max_accepted_calls = calls;
+        Ok(())
+    })
+}
+
 /// JSON bodies of at least this size are compressed. The global setting disable_gzip switches compression off.
 ///
 /// @param config    The config. Not NULL.

@@ -30,11 +30,20 @@ pub mod global_threads;
 
 pub mod client;
 
+pub mod cancel;
+
+pub mod queue;
+
 pub mod request;
 
 pub mod shortcuts;
 
+pub mod usage;
+
 pub mod shutdown;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub(crate) mod guard;
 pub(crate) mod handle;

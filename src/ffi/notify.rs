@@ -4,10 +4,12 @@ use std::ffi::c_void;
 
 use super::error::{ErrorBox, cognite_error};
 use super::guard::{Out, UserData, cognite_status};
-use super::handle::into_raw;
+use super::handle::{get, into_raw};
+use super::queue::{Finished, QueueBox, cognite_queue};
 use super::response::{ResponseBox, cognite_response};
 use crate::error::{Error, Status};
 use crate::http::Response;
+use crate::runtime::{Notify, Via};
 
 /// Told once, on a callback thread of the library: never inside the call that was accepted, never on the caller's thread.
 /// Any function of the library may be called from it but cognite_shutdown(). It must not throw, longjmp or end the
@@ -26,16 +28,21 @@ pub type cognite_done = Option<
     ),
 >;
 
-/// Whom an asynchronous call tells. Read during the call only. Begin with COGNITE_NOTIFY_INIT.
+/// Whom an asynchronous call tells: a callback or a queue, one of the two. Read during the call only. Begin with
+/// COGNITE_NOTIFY_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct cognite_notify {
     /// sizeof(cognite_notify), set by COGNITE_NOTIFY_INIT.
     pub struct_size: usize,
-    /// Not NULL.
+    /// The callback; NULL with a queue.
     pub done: cognite_done,
     /// Handed to `done`.
     pub user_data: *mut c_void,
+    /// Takes the completion; NULL with a callback. May be freed at any time after the call was made.
+    pub queue: *mut cognite_queue,
+    /// Comes back with the completion from the queue: names the call.
+    pub tag: u64,
 }
 
 /// A struct that begins with its size and may be zeroed: of one of our callers', older or newer than us.
@@ -51,7 +58,7 @@ pub(crate) unsafe trait Sized: Copy {
 // SAFETY: repr(C), begins with struct_size; NULL pointers and no function are all zero.
 unsafe impl Sized for cognite_notify {
     const NAME: &'static str = "cognite_notify";
-    const FIRST: usize = size_of::<cognite_notify>();
+    const FIRST: usize = std::mem::offset_of!(cognite_notify, queue);
 }
 
 /// Largest struct a caller can mean.
@@ -62,21 +69,8 @@ const LARGEST: usize = 4096;
 /// # Safety
 /// `raw` is NULL or points to as many readable bytes as its first field says.
 pub(crate) unsafe fn read_sized<T: Sized>(raw: *const T, parameter: &str) -> Result<T, Error> {
-    if raw.is_null() {
-        return Err(Error::argument(format!("{parameter} is NULL; a {} is needed", T::NAME)));
-    }
-    if !raw.is_aligned() {
-        return Err(Error::argument(format!("{parameter} is not a {}", T::NAME)));
-    }
-    // SAFETY: not NULL, aligned, and the first field is the size.
-    let size = unsafe { raw.cast::<usize>().read() };
-    if size < T::FIRST || size > LARGEST {
-        return Err(Error::argument(format!(
-            "{parameter}: struct_size is {size}, a {} has {}; begin with its _INIT macro",
-            T::NAME,
-            size_of::<T>()
-        )));
-    }
+    // SAFETY: passed on to the caller of this function.
+    let size = unsafe { size_of_sized(raw, parameter) }?;
     // SAFETY: all zero is valid by the trait's contract.
     let mut value: T = unsafe { std::mem::zeroed() };
     let known = size.min(size_of::<T>());
@@ -93,18 +87,72 @@ pub(crate) unsafe fn read_sized<T: Sized>(raw: *const T, parameter: &str) -> Res
     Ok(value)
 }
 
-/// What delivers a result to the caller's `done`.
+/// The size of a sized struct as its owner knows it; refuses what cannot be one.
+///
+/// # Safety
+/// `raw` is NULL or points to a readable size.
+unsafe fn size_of_sized<T: Sized>(raw: *const T, parameter: &str) -> Result<usize, Error> {
+    if raw.is_null() {
+        return Err(Error::argument(format!("{parameter} is NULL; a {} is needed", T::NAME)));
+    }
+    if !raw.is_aligned() {
+        return Err(Error::argument(format!("{parameter} is not a {}", T::NAME)));
+    }
+    // SAFETY: not NULL, aligned, and the first field is the size.
+    let size = unsafe { raw.cast::<usize>().read() };
+    if size < T::FIRST || size > LARGEST {
+        return Err(Error::argument(format!(
+            "{parameter}: struct_size is {size}, a {} has {}; begin with its _INIT macro",
+            T::NAME,
+            size_of::<T>()
+        )));
+    }
+    Ok(size)
+}
+
+/// Fills a sized struct of the caller's: no further than its struct_size, and what is beyond our knowledge with zero.
+///
+/// # Safety
+/// `raw` is NULL or points to as many writable bytes as its first field says.
+pub(crate) unsafe fn write_sized<T: Sized>(raw: *mut T, value: &T, parameter: &str) -> Result<(), Error> {
+    // SAFETY: passed on to the caller of this function. Refuses what is no such struct.
+    let size = unsafe { size_of_sized(raw.cast_const(), parameter) }?;
+    let head = size_of::<usize>();
+    let known = size.min(size_of::<T>());
+    // SAFETY: `size` bytes are writable, of which the first field is left as it is; `value` is larger than that field.
+    unsafe {
+        let to = raw.cast::<u8>();
+        std::ptr::copy_nonoverlapping((&raw const *value).cast::<u8>().add(head), to.add(head), known - head);
+        to.add(known).write_bytes(0, size - known);
+    }
+    Ok(())
+}
+
+/// What delivers a result to the caller's callback or queue.
 ///
 /// # Safety
 /// `raw` is NULL or points to a cognite_notify.
-pub(crate) unsafe fn notify_of(
-    raw: *const cognite_notify,
-) -> Result<impl FnOnce(Result<Response, Error>) + Send + 'static, Error> {
+pub(crate) unsafe fn notify_of(raw: *const cognite_notify) -> Result<Notify<Response>, Error> {
     // SAFETY: passed on to the caller of this function.
     let notify = unsafe { read_sized(raw, "notify") }?;
-    let done = notify.done.ok_or_else(|| Error::argument("notify.done is NULL: nobody to tell"))?;
+    let done = match (notify.done, notify.queue.is_null()) {
+        (Some(done), true) => done,
+        (None, false) => {
+            // SAFETY: a live queue, as far as the caller says.
+            let place = unsafe { get::<QueueBox>(notify.queue, "notify.queue") }?.0.reserve()?;
+            let tag = notify.tag;
+            let put = move |result: Result<Response, Error>| {
+                place.fill(Finished { tag, result: result.map(ResponseBox::new) });
+            };
+            return Ok(Notify { deliver: Box::new(put), via: Via::Here });
+        }
+        (None, true) => return Err(Error::argument("notify.done and notify.queue are NULL: nobody to tell")),
+        (Some(_), false) => {
+            return Err(Error::argument("notify.done and notify.queue are both set: one of them is told, not both"));
+        }
+    };
     let user_data = UserData(notify.user_data);
-    Ok(move |result: Result<Response, Error>| {
+    let call_back = move |result: Result<Response, Error>| {
         let user_data = user_data;
         let (status, response, error) = match result {
             Ok(r) => (Status::Ok, into_raw(ResponseBox::new(r)), std::ptr::null_mut()),
@@ -112,7 +160,8 @@ pub(crate) unsafe fn notify_of(
         };
         // SAFETY: the host's own function with the host's own pointer; the objects are the callee's.
         unsafe { done(user_data.0, status.code(), response, error) }
-    })
+    };
+    Ok(Notify { deliver: Box::new(call_back), via: Via::Callback })
 }
 
 /// Hands a response out.

@@ -3,10 +3,11 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
+use super::cancel::{CancelBox, cognite_cancel};
 use super::client::{ClientBox, cognite_client};
 use super::error::cognite_error;
 use super::guard::{Out, cognite_status, entry};
-use super::handle::get;
+use super::handle::{get, get_opt};
 use super::notify::{Sized, cognite_notify, finish, notify_of, read_sized};
 use super::response::cognite_response;
 use super::text::{bytes, text, text_opt};
@@ -49,12 +50,14 @@ pub struct cognite_request {
     pub retry: u32,
     /// 0.
     pub reserved: u32,
+    /// Cancels the call when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+    pub cancel: *mut cognite_cancel,
 }
 
 // SAFETY: repr(C), begins with struct_size; NULL pointers and zeros are all zero.
 unsafe impl Sized for cognite_request {
     const NAME: &'static str = "cognite_request";
-    const FIRST: usize = size_of::<cognite_request>();
+    const FIRST: usize = std::mem::offset_of!(cognite_request, cancel);
 }
 
 /// # Safety
@@ -82,6 +85,7 @@ unsafe fn request_of<'a>(raw: *const cognite_request) -> Result<Request<'a>, Err
             content_type: text_opt(r.content_type, "request.content_type")?,
             timeout: Duration::from_millis(r.timeout_ms),
             retry,
+            cancel: get_opt::<CancelBox>(r.cancel, "request.cancel")?.map(|c| &c.0),
         })
     }
 }
@@ -97,10 +101,10 @@ unsafe fn request_of<'a>(raw: *const cognite_request) -> Result<Request<'a>, Err
 /// @param request   What to ask. Not NULL.
 /// @param[out] out  The response. Not NULL.
 /// @param[out] err  May be NULL. Exactly one of `*out` and `*err` is set.
-/// @return `COGNITE_OK`, INVALID_ARGUMENT, AUTH, ACCESS, API, NOT_FOUND, DUPLICATED, CONNECTION, TLS, TIMEOUT, DECODE, BUSY,
-///         SHUTDOWN.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, AUTH, ACCESS, API, NOT_FOUND, DUPLICATED, CONNECTION, TLS, TIMEOUT, CANCELLED,
+///         DECODE, BUSY, SHUTDOWN.
 ///
-/// **Blocks:** on the network, until the deadline at most. **Threads:** any number. **Owns:** the caller the result.
+/// **Blocks:** on the network, until the deadline or `cancel`. **Threads:** any number. **Owns:** the caller the result.
 /// **Since:** 0.1.0
 #[must_use]
 #[unsafe(no_mangle)]

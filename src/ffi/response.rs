@@ -8,6 +8,7 @@ use super::guard::access;
 use super::handle::{Object, free, get};
 use super::text::c_text;
 use crate::http::Response;
+use crate::runtime::usage::{BODY_BYTES, Held};
 
 /// One answer. Read-only; may be read by any number of threads. Free it with cognite_response_free().
 pub struct cognite_response {
@@ -18,6 +19,7 @@ pub(crate) struct ResponseBox {
     response: Response,
     len: usize,
     headers: OnceLock<Headers>,
+    _counted: Held,
 }
 
 struct Headers {
@@ -30,7 +32,7 @@ impl ResponseBox {
     pub(crate) fn new(mut response: Response) -> Self {
         let len = response.body.len();
         response.body.push(0);
-        Self { response, len, headers: OnceLock::new() }
+        Self { response, len, headers: OnceLock::new(), _counted: BODY_BYTES.hold(len) }
     }
 
     fn headers(&self) -> &Headers {

@@ -32,21 +32,21 @@ pub const COGNITE_ERR_CONNECTION: i32 = 10;
 pub const COGNITE_ERR_TLS: i32 = 11;
 /// No answer within the time allowed.
 pub const COGNITE_ERR_TIMEOUT: i32 = 12;
-/// The call was cancelled. (Reserved; no function of this version answers it.)
+/// The call was cancelled by its cognite_cancel.
 pub const COGNITE_ERR_CANCELLED: i32 = 13;
 /// There was an answer that cannot be understood: not HTTP, damaged, or larger than allowed.
 pub const COGNITE_ERR_DECODE: i32 = 14;
 /// A local file, thread or other resource of the system failed.
 pub const COGNITE_ERR_IO: i32 = 15;
-/// Nothing there within the time given. (Reserved; no function of this version answers it.)
+/// A queue had nothing within the time given.
 pub const COGNITE_ERR_EMPTY: i32 = 20;
-/// The library was shut down while the call was made or running.
+/// The library was shut down while the call was made or running; or the queue was closed.
 pub const COGNITE_ERR_SHUTDOWN: i32 = 21;
 /// This process was forked while the library was in use; nothing works in the child.
 pub const COGNITE_ERR_FORKED: i32 = 22;
 /// The call would wait for itself: it may not be made from a callback.
 pub const COGNITE_ERR_WOULD_DEADLOCK: i32 = 23;
-/// Too many calls of this client are under way; wait for some to finish.
+/// Too many calls of this client are under way, or the queue is full; wait for some to finish, or fetch.
 pub const COGNITE_ERR_BUSY: i32 = 24;
 /// A defect of the library, contained. Please report it.
 pub const COGNITE_ERR_INTERNAL: i32 = 99;

@@ -8,6 +8,7 @@ use flate2::write::{GzEncoder, MultiGzDecoder};
 use serde::de::IgnoredAny;
 
 use crate::error::Error;
+use crate::runtime::usage::{BODY_BYTES, Held};
 
 /// Level 2: on CDF's JSON a third smaller than level 1 for a fifth more time; higher levels cost much and save little.
 const LEVEL: u32 = 2;
@@ -60,6 +61,7 @@ pub enum Sink {
 pub struct Limited {
     bytes: Vec<u8>,
     limit: usize,
+    counted: Held,
 }
 
 impl Write for Limited {
@@ -68,6 +70,7 @@ impl Write for Limited {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.bytes.extend_from_slice(data);
+        self.counted.set(self.bytes.len());
         Ok(data.len())
     }
 
@@ -83,7 +86,7 @@ impl Sink {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let first = announced.unwrap_or(4096).min(RESERVED_AT_MOST) as usize;
         // One more than announced: the terminating NUL must not cost a second allocation.
-        let sink = Limited { bytes: Vec::with_capacity(first + 1), limit };
+        let sink = Limited { bytes: Vec::with_capacity(first + 1), limit, counted: BODY_BYTES.hold(0) };
         if gzip { Sink::Gzip(Box::new(MultiGzDecoder::new(sink))) } else { Sink::Plain(sink) }
     }
 

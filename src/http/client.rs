@@ -9,6 +9,7 @@ use reqwest::{Method, Url};
 use tokio::sync::Semaphore;
 
 use super::class::Class;
+use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
 use super::gate::{Gate, Gates};
 use super::progress::Progress;
@@ -22,6 +23,7 @@ use crate::auth::engine::Header;
 use crate::config::global::Global;
 use crate::config::{Checked, global};
 use crate::error::{Cause, Error, Phase, Status};
+use crate::runtime::CancelToken;
 
 /// The look at `/token/inspect` after a 401 must not make the failure much slower.
 const HINT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +45,7 @@ pub struct Call {
     pub gate: Arc<Gate>,
     /// For all of it: waiting, tokens, attempts, pauses.
     pub total: Duration,
+    pub cancel: Option<CancelToken>,
 }
 
 #[derive(Debug)]
@@ -128,10 +131,9 @@ impl HttpClient {
     /// The `Authorization` value the client would send now.
     pub async fn authorization(&self) -> Result<String, Error> {
         let total = self.checked.config.total_timeout;
-        match tokio::time::timeout(total, self.tokens.header()).await {
+        match watched(self.tokens.header(), tokio::time::Instant::now() + total, None).await {
             Ok(header) => Ok(String::from_utf8_lossy(header?.value.as_bytes()).into_owned()),
-            Err(_) => Err(Error::new(Status::Timeout, format!("no token within {} ms", total.as_millis()))
-                .with(|d| d.cause = Some(Cause::TotalTimeout))),
+            Err(cut) => Err(cut.error(total.as_millis(), ": no token came")),
         }
     }
 
@@ -139,24 +141,16 @@ impl HttpClient {
         let started = Instant::now();
         let deadline = tokio::time::Instant::now() + call.total;
         let mut ledger = Ledger::default();
-        let outcome = match tokio::time::timeout_at(deadline, self.attempts(&call, deadline, &mut ledger)).await {
+        let work = self.attempts(&call, deadline, &mut ledger);
+        let outcome = match watched(work, deadline, call.cancel.as_ref()).await {
             Ok(outcome) => outcome,
-            Err(_) => {
+            Err(cut) => {
                 // Cut off in mid-attempt: in doubt if the request may have left.
                 ledger.doubt |= ledger.progress.as_ref().is_some_and(|p| p.may_be_sent());
                 let last = ledger.last.as_deref().map(|l| format!("; the last one failed: {l}")).unwrap_or_default();
-                Err(Error::new(
-                    Status::Timeout,
-                    format!(
-                        "the call did not end within {} ms ({} attempts{last})",
-                        call.total.as_millis(),
-                        ledger.attempts
-                    ),
-                )
-                .with(|d| {
-                    d.cause = Some(Cause::TotalTimeout);
-                    d.retryable = call.class.repeats();
-                }))
+                let sofar = format!(" ({} attempts{last})", ledger.attempts);
+                let retryable = cut == Cut::Deadline && call.class.repeats();
+                Err(cut.error(call.total.as_millis(), &sofar).with(|d| d.retryable = retryable))
             }
         };
         match outcome {

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod class;
 pub mod client;
+pub mod cut;
 pub mod error_body;
 pub mod failure;
 pub mod gate;

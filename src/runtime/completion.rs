@@ -3,19 +3,35 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::panics;
 use crate::error::Error;
 
 type Deliver<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
 
-/// Delivers on the callback thread: by [`Completion::complete`], or on drop (cancel, shutdown) with SHUTDOWN.
+/// Where the result is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// On a callback thread: code of the host's runs.
+    Callback,
+    /// At once, on the thread that has the result: it is only put somewhere.
+    Here,
+}
+
+/// Whom to tell, and how.
+pub struct Notify<T> {
+    pub deliver: Deliver<T>,
+    pub via: Via,
+}
+
+/// Delivers by [`Completion::complete`], or on drop (a shutdown that could not wait) with SHUTDOWN.
 pub struct Completion<T: Send + 'static> {
-    deliver: Option<Deliver<T>>,
+    notify: Option<Notify<T>>,
     engine: Arc<Engine>,
 }
 
 impl<T: Send + 'static> Completion<T> {
-    pub(super) fn new(engine: Arc<Engine>, deliver: impl FnOnce(Result<T, Error>) + Send + 'static) -> Self {
-        Self { deliver: Some(Box::new(deliver)), engine }
+    pub(super) fn new(engine: Arc<Engine>, notify: Notify<T>) -> Self {
+        Self { notify: Some(notify), engine }
     }
 
     pub fn complete(mut self, result: Result<T, Error>) {
@@ -23,15 +39,22 @@ impl<T: Send + 'static> Completion<T> {
     }
 
     fn tell(&mut self, result: Result<T, Error>) {
-        if let Some(deliver) = self.deliver.take() {
-            self.engine.dispatcher().push(Box::new(move || deliver(result)));
+        if let Some(Notify { deliver, via }) = self.notify.take() {
+            match via {
+                Via::Callback => {
+                    self.engine.dispatcher().push(Box::new(move || deliver(result)));
+                }
+                Via::Here => {
+                    let _ = panics::contain(move || deliver(result));
+                }
+            }
         }
     }
 }
 
 impl<T: Send + 'static> Drop for Completion<T> {
     fn drop(&mut self) {
-        if self.deliver.is_some() {
+        if self.notify.is_some() {
             self.tell(Err(Error::shutdown()));
         }
     }

@@ -144,6 +144,7 @@ impl Dispatcher {
 
 fn run(shared: &Shared) {
     mask_this_thread(Kind::Callback);
+    let _counted = super::usage::THREADS.hold(1);
     IN_CALLBACK.with(|c| c.set(true));
     loop {
         let mut state = lock(&shared.state);

@@ -4,14 +4,16 @@ use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::completion::Completion;
+use super::cancel::CancelToken;
+use super::completion::{Completion, Notify, Via};
 use super::dispatcher::{self, Dispatcher, Job};
 use super::panics::{self, contained};
 use super::threads::Threads;
+use super::usage::THREADS;
 use crate::error::{Error, Status};
 use crate::sys::process;
 use crate::sys::signals::{Kind, Masked, mask_this_thread};
@@ -22,6 +24,8 @@ pub use super::dispatcher::in_callback;
 const MAX_BLOCKING: usize = 8;
 /// How long a shutdown waits for a host name look-up that cannot be interrupted.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(30);
+/// How long a shutdown lets the calls end by themselves, each with what it knows of its request, before it drops them.
+const CUT_WAIT: Duration = Duration::from_secs(2);
 
 pub struct Engine {
     handle: Handle,
@@ -32,16 +36,20 @@ pub struct Engine {
     askers: Dispatcher,
     /// Calls between being accepted and being handed to the runtime; a shutdown lets them finish that step.
     submitting: AtomicUsize,
+    /// Calls handed to the runtime and not ended.
+    running: AtomicUsize,
+    /// Triggered by the shutdown: calls end, and tell whether their request may have been applied.
+    stopping: CancelToken,
 }
 
 enum State {
     Stopped,
     Running(Arc<Engine>),
-    Stopping,
+    Stopping(Arc<Engine>),
 }
 
 /// For the next start.
-static THREADS: Mutex<Option<Threads>> = Mutex::new(None);
+static CHOSEN: Mutex<Option<Threads>> = Mutex::new(None);
 static STATE: Mutex<State> = Mutex::new(State::Stopped);
 static STOPPED: Condvar = Condvar::new();
 /// The process whose threads the engine has; 0 while it has none. Read without a lock: in a forked child any lock
@@ -66,7 +74,7 @@ impl Engine {
     fn start() -> Result<Arc<Self>, Error> {
         // The I/O threads inherit this mask, so there is no moment in which one could take a signal.
         let _mask = Masked::while_starting(Kind::Io);
-        let threads = lock(&THREADS).clone().unwrap_or_default();
+        let threads = lock(&CHOSEN).clone().unwrap_or_default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads.io())
             .max_blocking_threads(MAX_BLOCKING)
@@ -75,7 +83,9 @@ impl Engine {
             .on_thread_start(|| {
                 mask_this_thread(Kind::Io);
                 IO_THREAD.with(|c| c.set(true));
+                THREADS.add(1);
             })
+            .on_thread_stop(|| THREADS.sub(1))
             // An I/O thread that runs out of work tells the callback thread of what it has finished: one wake-up for
             // many completions under load, none delayed without.
             .on_thread_park(dispatcher::wake_pending)
@@ -89,6 +99,8 @@ impl Engine {
             dispatcher: Dispatcher::new(threads.callback(), &threads),
             askers: Dispatcher::new(1, &threads),
             submitting: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            stopping: CancelToken::default(),
         }))
     }
 
@@ -114,7 +126,7 @@ pub fn enter() -> Result<Use, Error> {
     let mut state = lock(&STATE);
     let engine = match &*state {
         State::Running(engine) => Arc::clone(engine),
-        State::Stopping => return Err(Error::shutdown()),
+        State::Stopping(_) => return Err(Error::shutdown()),
         State::Stopped => {
             static EXIT_HANDLER: AtomicBool = AtomicBool::new(false);
             let engine = Engine::start()?;
@@ -142,10 +154,10 @@ pub fn set_threads(threads: Threads) -> Result<(), Error> {
     let state = lock(&STATE);
     match &*state {
         State::Stopped => {
-            *lock(&THREADS) = Some(threads);
+            *lock(&CHOSEN) = Some(threads);
             Ok(())
         }
-        State::Running(_) | State::Stopping => Err(Error::config(
+        State::Running(_) | State::Stopping(_) => Err(Error::config(
             "the threads of the library are running: set io_threads, callback_threads, thread_stack_size and thread_name_prefix before the first call, or after cognite_shutdown",
         )),
     }
@@ -168,32 +180,59 @@ where
     let (tell, told) = mpsc::sync_channel(1);
     {
         let engine = enter()?;
+        let running = Running::new(&engine.0);
         engine.0.handle.spawn(async move {
             let result = contained(future).await.and_then(|r| r);
             let _ = tell.send(result);
+            drop(running);
         });
     }
     // The sender is dropped without a word only when the runtime drops the task: shutdown.
     told.recv().unwrap_or_else(|_| Err(Error::shutdown()))
 }
 
-/// Runs `future` on the I/O threads and has `deliver` called with its result on the callback thread, exactly once.
-/// An error means: not accepted, `deliver` is never called.
-pub fn spawn_notified<T, F>(future: F, deliver: impl FnOnce(Result<T, Error>) + Send + 'static) -> Result<(), Error>
+/// Runs `future` on the I/O threads and tells its result exactly once. An error means: not accepted, never told.
+pub fn spawn_notified<T, F>(future: F, notify: Notify<T>) -> Result<(), Error>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, Error>> + Send + Unpin + 'static,
 {
     let engine = enter()?;
-    if !engine.0.dispatcher.ensure_started() {
+    if notify.via == Via::Callback && !engine.0.dispatcher.ensure_started() {
         return Err(Error::new(Status::Io, "the callback thread could not be started"));
     }
-    let completion = Completion::new(Arc::clone(&engine.0), deliver);
+    let completion = Completion::new(Arc::clone(&engine.0), notify);
+    let running = Running::new(&engine.0);
     engine.0.handle.spawn(async move {
         let result = contained(future).await.and_then(|r| r);
         completion.complete(result);
+        drop(running);
     });
     Ok(())
+}
+
+/// Counts a task until it ended or was dropped.
+struct Running(Arc<Engine>);
+
+impl Running {
+    fn new(engine: &Arc<Engine>) -> Self {
+        engine.running.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(engine))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a running call watches: triggered when the library is being shut down.
+pub fn stopping() -> CancelToken {
+    match &*lock(&STATE) {
+        State::Running(engine) | State::Stopping(engine) => engine.stopping.clone(),
+        State::Stopped => CancelToken::default(),
+    }
 }
 
 /// Whether the calling thread is one of ours that must run no code of the host's.
@@ -228,10 +267,10 @@ pub fn shutdown() -> Result<(), Error> {
         loop {
             match &*state {
                 State::Stopped => return Ok(()),
-                State::Stopping => state = STOPPED.wait(state).unwrap_or_else(PoisonError::into_inner),
+                State::Stopping(_) => state = STOPPED.wait(state).unwrap_or_else(PoisonError::into_inner),
                 State::Running(engine) => {
                     let engine = Arc::clone(engine);
-                    *state = State::Stopping;
+                    *state = State::Stopping(Arc::clone(&engine));
                     break engine;
                 }
             }
@@ -240,9 +279,14 @@ pub fn shutdown() -> Result<(), Error> {
     while engine.submitting.load(Ordering::Acquire) != 0 {
         std::thread::yield_now();
     }
+    engine.stopping.trigger();
+    let until = Instant::now() + CUT_WAIT;
+    while engine.running.load(Ordering::Acquire) != 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let runtime = lock(&engine.runtime).take();
     if let Some(runtime) = runtime {
-        // Dropping the tasks drops their completions, which tell on the callback thread.
+        // Dropping a task that is left drops its completion, which tells.
         let _ = panics::contain(|| runtime.shutdown_timeout(SHUTDOWN_WAIT));
     }
     engine.askers.close();

@@ -1,12 +1,19 @@
 //! The one engine of the process: I/O threads, callback threads, their start, their end, and what happens on fork and
 //! exit. Nothing here knows about HTTP.
 
+pub mod cancel;
 pub mod completion;
 pub mod dispatcher;
 pub mod engine;
 pub mod panics;
+pub mod queue;
 pub mod threads;
+pub mod usage;
 
-pub use completion::Completion;
-pub use engine::{block_on, enter, in_callback, is_forked_child, on_io_thread, run_later, shutdown, spawn_notified};
+pub use cancel::CancelToken;
+pub use completion::{Completion, Notify, Via};
+pub use engine::{
+    block_on, enter, in_callback, is_forked_child, on_io_thread, run_later, shutdown, spawn_notified, stopping,
+};
+pub use queue::{Place, Queue};
 pub use threads::Threads;

@@ -36,20 +36,24 @@ fn install_hook() {
 pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Error> {
     install_hook();
     DEPTH.with(|d| d.set(d.get() + 1));
-    let result = catch_unwind(AssertUnwindSafe(f));
-    DEPTH.with(|d| d.set(d.get() - 1));
-    result.map_err(|payload| {
+    let result = catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let place = LAST.with(|l| l.borrow_mut().take()).unwrap_or_default();
         drop_quietly(payload);
         Error::internal(format!("panic at {place}"))
-    })
+    });
+    DEPTH.with(|d| d.set(d.get() - 1));
+    result
 }
 
-/// A payload may itself panic when dropped; then it is leaked rather than let out.
-fn drop_quietly(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-        std::mem::forget(second);
+/// A payload may itself panic when dropped, and so may what that leaves; in the end it is leaked rather than let out.
+fn drop_quietly(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
     }
+    std::mem::forget(payload);
 }
 
 /// [`contain`] for a future: every poll is guarded, and after a panic the future is not polled again.
@@ -92,5 +96,18 @@ mod tests {
         let e = contain(|| panic!("canary {}", 1)).map(|_: ()| ()).unwrap_err();
         assert!(e.message().contains("panics.rs:") && !e.message().contains("canary"), "{e}");
         assert_eq!(contain(|| 5).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_contained() {
+        struct Again;
+        impl Drop for Again {
+            fn drop(&mut self) {
+                panic!("again");
+            }
+        }
+        let e = contain(|| std::panic::panic_any(Again)).unwrap_err();
+        assert!(e.message().contains("panics.rs:"), "{e}");
+        assert_eq!(DEPTH.with(Cell::get), 0);
     }
 }

@@ -2,4 +2,5 @@
 #![allow(unsafe_code)]
 
 pub mod process;
+pub mod readiness;
 pub mod signals;

@@ -145,6 +145,9 @@ static void configs(void) {
   REFUSES(cognite_config_set_file_transfer_timeout_ms, NULL, 5);
   REFUSES(cognite_config_set_debug, NULL, 1);
   REFUSES(cognite_config_set_max_response_bytes, NULL, 5);
+  REFUSES(cognite_config_set_max_accepted_calls, NULL, 5);
+  REFUSES(cognite_config_set_max_accepted_calls, config, 0);
+  REFUSES(cognite_process_usage, (cognite_response **)NULL);
   REFUSES(cognite_config_set_gzip_min_bytes, NULL, 5);
   REFUSES(cognite_config_set_refresh_on_401, NULL, 1);
   REFUSES(cognite_config_set_project_hint_on_401, NULL, 1);

@@ -200,6 +200,34 @@ void providers(const cognite::client& client, const std::string& base) {
   CHECK(e.message().find("vault shut") != std::string_view::npos);
 }
 
+void queues(cognite::client& client, const std::string& base) {
+  cognite::queue queue;
+  CHECK(!queue.next(std::chrono::milliseconds(0)) && queue.os_handle() >= 0);
+  cognite::cancel cancel;
+  const std::string url = base + "/assets";
+  cognite::request ask{"GET", url};
+  for (std::uint64_t i = 0; i < 20; ++i) client.call_async(ask, queue, i);
+  std::uint64_t tags = 0;
+  for (int i = 0; i < 20; ++i) {
+    auto done = queue.next(std::chrono::seconds(60));
+    CHECK(done && std::get<cognite::response>(done->outcome).http_status() == 200);
+    if (done) tags += done->tag;
+  }
+  CHECK(tags == 190);
+  cancel.trigger();
+  ask.cancel = &cancel;
+  CHECK(cancel.is_triggered());
+  THROWS(COGNITE_ERR_CANCELLED, (void)client.call(ask));
+  client.call_async(ask, queue, 7);
+  auto done = queue.next();
+  CHECK(done && done->tag == 7 && std::get<cognite::error>(done->outcome).status() == COGNITE_ERR_CANCELLED);
+  std::thread closer([&] { queue.close(); });
+  CHECK(!queue.next());
+  closer.join();
+  THROWS(COGNITE_ERR_SHUTDOWN, client.call_async(ask, queue, 8));
+  THROWS(COGNITE_ERR_SHUTDOWN, (void)queue.next(std::chrono::milliseconds(0)));
+}
+
 }  // namespace
 
 int main() {
@@ -212,6 +240,7 @@ int main() {
     futures(client, base);
     callbacks(client, base);
     providers(client, base);
+    queues(client, base);
   }
   std::cout << passed << " passed, " << failed << " failed" << std::endl;
   return failed > 0 || passed == 0 ? 1 : 0;

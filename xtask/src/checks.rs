@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all checks of the project, each in a step with its time, and a summary at the end.
 
 use crate::sh::{self, Res};
-use crate::{conformance, faults, header, setup, steps};
+use crate::{abi, conformance, faults, hazards, header, setup, steps};
 use std::time::{Duration, Instant};
 
 struct Step {
@@ -10,7 +10,7 @@ struct Step {
     run: fn() -> Res<()>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 14] = [
     Step { name: "setup", what: "programs and headers that the checks need", run: setup::for_tests },
     Step {
         name: "fmt",
@@ -30,8 +30,10 @@ const STEPS: [Step; 12] = [
     },
     Step { name: "languages", what: "header alone as C99, C11, C++17", run: header::check_compiles },
     Step { name: "symbols", what: "exported symbols", run: symbols },
+    Step { name: "abi", what: "compatibility, size and needs of the release build", run: || abi::command(&[]) },
     Step { name: "ctest", what: "C and C++ tests, examples, an installed copy", run: steps::ctest },
     Step { name: "valgrind", what: "the same under valgrind", run: steps::valgrind },
+    Step { name: "hazards", what: "the library as a guest in other processes, short form", run: hazards::short },
     Step {
         name: "conformance",
         what: "recorded behaviour of the official Python SDK",

@@ -1,8 +1,7 @@
-//! `cargo xtask header`: the public C header and the list of exported symbols, made from the source of the library.
+//! `cargo xtask header`: the public C header and the ledger of the ABI, made from the source of the library.
 
-use crate::header_text;
 use crate::sh::{self, Res};
-use regex_lite::Regex;
+use crate::{header_text, ledger};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +21,8 @@ pub fn command(args: &[String]) -> Res<()> {
         _ => return Err("header: the only option is --check".into()),
     };
     let header = header_text::generate(sh::root().as_ref())?;
-    let symbols = exported(&header)?.join("\n") + "\n";
+    let before = fs::read_to_string(symbols_path()).unwrap_or_default();
+    let symbols = ledger::text(&header, &before, env!("CARGO_PKG_VERSION"))?;
     let mut stale = Vec::new();
     for (path, text) in [(header_path(), header), (symbols_path(), symbols)] {
         let name = path.strip_prefix(sh::root()).unwrap_or(&path).display().to_string();
@@ -46,16 +46,6 @@ fn write(path: &Path, text: &str) -> Res<()> {
     fs::write(path, text).map_err(say)
 }
 
-/// The functions that the header declares as exported, sorted.
-pub fn exported(header: &str) -> Res<Vec<String>> {
-    let declaration =
-        Regex::new(r"(?m)^COGNITE_(?:API|CHECKED)[^;{]*?\b(cognite_\w+)\s*\(").map_err(|e| e.to_string())?;
-    let mut names: Vec<String> = declaration.captures_iter(header).map(|c| c[1].to_string()).collect();
-    names.sort();
-    names.dedup();
-    if names.is_empty() { Err("the header declares no COGNITE_API function".into()) } else { Ok(names) }
-}
-
 fn first_difference(name: &str, there: &str, wanted: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) = (there.lines().collect(), wanted.lines().collect());
     let n = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
@@ -66,7 +56,7 @@ fn first_difference(name: &str, there: &str, wanted: &str) -> String {
 /// The dynamic symbols of the built library are exactly those of abi/symbols.txt.
 pub fn check_symbols(library: &Path) -> Res<()> {
     let wanted = fs::read_to_string(symbols_path()).map_err(|e| format!("abi/symbols.txt: {e}"))?;
-    let wanted: Vec<&str> = wanted.lines().collect();
+    let wanted = ledger::listed(&wanted);
     let listed =
         sh::output(std::process::Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library))?;
     let mut have: Vec<&str> = listed.lines().filter_map(|l| l.split([' ', '@']).next()).collect();
@@ -120,18 +110,4 @@ pub fn check_compiles() -> Res<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::exported;
-
-    #[test]
-    fn finds_the_functions() {
-        let header = "COGNITE_API const char *cognite_version(void);\n\
-            COGNITE_API\ncognite_status cognite_b(void (*destroy)(void *user_data),\n  cognite_error **err);\n\
-            typedef void (*cognite_done)(void *user_data);\n#define COGNITE_API\n";
-        assert_eq!(exported(header).unwrap(), ["cognite_b", "cognite_version"]);
-        assert!(exported("int x;").is_err());
-    }
 }

@@ -1,14 +1,17 @@
 //! The project's own commands. `cargo xtask help` lists them.
 
+mod abi;
 mod bench;
 mod checks;
 mod conformance;
 mod demo;
 mod emulator;
 mod faults;
+mod hazards;
 mod header;
 mod header_text;
 mod json;
+mod ledger;
 mod setup;
 mod sh;
 mod steps;
@@ -27,7 +30,9 @@ cargo xtask COMMAND
       [--driver COMMAND]     another implementation's driver instead of the one for this library
   faults [--fast] [--only TEXT]
                         every phase of a request hit by every fault, through the C API; counts what reached the server
-  header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
+  hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
+  abi [--header-only]   programs of the last release go on working; size and needs of the release build
+  header [--check]      make include/cognite/cognite.h and the ledger abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
@@ -41,10 +46,12 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
+        Some("abi") => abi::command(rest),
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),
         Some("faults") => faults::command(rest),
+        Some("hazards") => hazards::command(rest),
         Some("header") => header::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),

@@ -11,7 +11,7 @@ struct Need {
     optional: bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need { what: "C compiler (cc)", package: "build-essential", there: || sh::has("cc"), optional: false },
     Need { what: "C++ compiler (c++)", package: "build-essential", there: || sh::has("c++"), optional: false },
     Need { what: "cmake", package: "cmake", there: || sh::has("cmake"), optional: false },
@@ -30,6 +30,7 @@ const NEEDS: [Need; 9] = [
         there: || quiet("python3", &["-c", "import ensurepip, venv"]),
         optional: false,
     },
+    Need { what: "abidiff", package: "abigail-tools", there: || sh::has("abidiff"), optional: false },
     Need { what: "clang", package: "clang", there: || sh::has("clang"), optional: true },
 ];
 

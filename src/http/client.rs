@@ -188,7 +188,12 @@ impl HttpClient {
             ledger.progress = None;
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
-                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+                Ok(answer) if (200..300).contains(&answer.status) => {
+                    if let Some(token) = &token {
+                        self.tokens.accepted(token);
+                    }
+                    return Ok(answer);
+                }
                 Ok(answer) => {
                     let auto = flag(&answer.headers, "cdf-is-auto-retryable");
                     if answer.status == 401

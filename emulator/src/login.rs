@@ -25,13 +25,22 @@ pub struct LoginSettings {
     pub refresh_tokens: bool,
     /// Whether a refresh token is good for one use only.
     pub rotate: bool,
+    /// The authorize page presses its own button: for browsers without a person.
+    pub auto_approve: bool,
     /// PKCS#1 key in DER of the certificate that may log in.
     pub client_key: Option<Vec<u8>>,
 }
 
 impl Default for LoginSettings {
     fn default() -> Self {
-        Self { device_expires_in: 900, device_interval: 1, refresh_tokens: true, rotate: true, client_key: None }
+        Self {
+            device_expires_in: 900,
+            device_interval: 1,
+            refresh_tokens: true,
+            rotate: true,
+            auto_approve: false,
+            client_key: None,
+        }
     }
 }
 

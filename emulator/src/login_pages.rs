@@ -131,7 +131,12 @@ pub async fn authorize(Shared(state): App, uri: Uri) -> Response<Body> {
         return html(400, wrong.into());
     }
     let kept: String = query.iter().map(|(k, v)| hidden(k, v)).collect();
-    page("Sign in to the emulator", &format!("<form method=\"post\">{kept}{BUTTONS}</form>"))
+    let click = if state.auth().logins.settings.auto_approve {
+        "<script>document.getElementById('approve').click()</script>"
+    } else {
+        ""
+    };
+    page("Sign in to the emulator", &format!("<form method=\"post\">{kept}{BUTTONS}</form>{click}"))
 }
 
 /// `POST /{tenant}/oauth2/v2.0/authorize`: the person pressed a button; the answer goes to the client's port.
@@ -177,6 +182,7 @@ pub async fn settings(Shared(state): App, body: Bytes) -> Reply {
             ("device_interval", v) => v.as_u64().map(|n| next.device_interval = n),
             ("refresh_tokens", v) => v.as_bool().map(|b| next.refresh_tokens = b),
             ("rotate", v) => v.as_bool().map(|b| next.rotate = b),
+            ("auto_approve", v) => v.as_bool().map(|b| next.auto_approve = b),
             ("token_lifetime", v) => v.as_u64().map(|n| auth.lifetime = Some(n)),
             ("client_public_key", Value::String(pem)) => public_key(pem).map(|key| next.client_key = Some(key)),
             ("revoke_refresh_tokens", Value::Bool(true)) => {

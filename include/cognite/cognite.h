@@ -76,8 +76,6 @@
 #define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL}
 #define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0}
 
-#define DEFAULT_REDIRECT_PORT 53000
-
 /**
  * Success.
  */
@@ -254,7 +252,7 @@ typedef int32_t cognite_status;
  *
  * @param user_data  As given to cognite_credentials_new_token_provider().
  * @param request    Owned by the callee: answer it exactly once. One that is never answered keeps its callers waiting
- *                   until their deadline.
+ *                   until their deadline, and counts as refused after two minutes.
  */
 typedef void (*cognite_token_provider)(void *user_data, cognite_token_request *request);
 

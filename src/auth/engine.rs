@@ -32,10 +32,18 @@ pub struct Header {
 
 type Outcome = Option<Result<Header, Error>>;
 
+/// A request for a token that is under way.
+#[derive(Clone)]
+struct Flight {
+    told: watch::Receiver<Outcome>,
+    /// It asks no person, so its failure does not mean that there is no token to be had.
+    silent: bool,
+}
+
 #[derive(Default)]
 struct State {
     cached: Option<Cached>,
-    flight: Option<watch::Receiver<Outcome>>,
+    flight: Option<Flight>,
     generation: u64,
     /// The newest token the API took.
     accepted: u64,
@@ -89,7 +97,14 @@ impl TokenEngine {
                 let new = tokio::time::timeout(LATE_WAIT, landed(self.join_flight(false))).await;
                 Ok(new.ok().and_then(Result::ok).unwrap_or(header))
             }
-            _ => landed(self.join_flight(false)).await,
+            _ => {
+                let flight = self.join_flight(false);
+                let silent = flight.silent;
+                match landed(flight).await {
+                    Err(_) if silent => landed(self.join_flight(false)).await,
+                    outcome => outcome,
+                }
+            }
         }
     }
 
@@ -119,13 +134,14 @@ impl TokenEngine {
     }
 
     /// The request for a token that is under way, or a new one. `silently`: without asking a person.
-    fn join_flight(self: &Arc<Self>, silently: bool) -> watch::Receiver<Outcome> {
+    fn join_flight(self: &Arc<Self>, silently: bool) -> Flight {
         let mut state = self.lock();
         if let Some(flight) = &state.flight {
             return flight.clone();
         }
         let (tell, told) = watch::channel(None);
-        state.flight = Some(told.clone());
+        let flight = Flight { told, silent: silently };
+        state.flight = Some(flight.clone());
         drop(state);
         // Made here, so that it lands even if the task is dropped before it runs: the next caller must be able to
         // start a new flight.
@@ -138,7 +154,7 @@ impl TokenEngine {
             drop(landing);
             let _ = tell.send(Some(outcome));
         });
-        told
+        flight
     }
 
     fn store(&self, provided: Provided) -> Result<Header, Error> {
@@ -156,6 +172,9 @@ impl TokenEngine {
 
     async fn fetch(&self, silently: bool) -> Result<Provided, Error> {
         let login = Login { transport: &*self.transport, session: &self.session };
+        if let Some(person) = self.credentials.person() {
+            login.load(person).await;
+        }
         match &self.credentials {
             Credentials::Token(token) => Ok(Provided { token: token.clone(), lifetime: None }),
             Credentials::Provider(provider) => {
@@ -181,7 +200,7 @@ impl TokenEngine {
             Credentials::DeviceCode(device) => match login.silent(&device.person).await? {
                 Some(provided) => Ok(provided),
                 None if silently => Err(nobody_asked()),
-                None => Ok(login.keep(&device.person, device.login(&login).await?).await),
+                None => Ok(login.keep(&device.person, device.login(&login).await?, false).await),
             },
             Credentials::Interactive(interactive) => {
                 // A prompt that was wished for is shown once, whatever is remembered.
@@ -190,7 +209,7 @@ impl TokenEngine {
                 match remembered {
                     Some(provided) => Ok(provided),
                     None if silently => Err(nobody_asked()),
-                    None => Ok(login.keep(&interactive.person, interactive.login(&login).await?).await),
+                    None => Ok(login.keep(&interactive.person, interactive.login(&login).await?, false).await),
                 }
             }
         }
@@ -202,8 +221,8 @@ fn nobody_asked() -> Error {
     Error::auth("the login can be renewed by a person only")
 }
 
-async fn landed(mut flight: watch::Receiver<Outcome>) -> Result<Header, Error> {
-    match flight.wait_for(Option::is_some).await {
+async fn landed(mut flight: Flight) -> Result<Header, Error> {
+    match flight.told.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(Error::shutdown())),
         Err(_) => Err(Error::shutdown()),
     }

@@ -16,8 +16,8 @@ use super::token_endpoint::{Asked, FormRequest, Granted};
 use crate::error::Error;
 use crate::runtime;
 
-pub const DEFAULT_REDIRECT_PORT: u16 = 53000;
-pub const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
+const DEFAULT_REDIRECT_PORT: u16 = 53000;
+const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
 const PROMPTS: [&str; 3] = ["select_account", "login", "consent"];
 /// Added to every login, and so not to be among the scopes.
 const ADDED: [&str; 3] = ["offline_access", "openid", "profile"];

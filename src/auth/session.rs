@@ -163,9 +163,9 @@ impl Login<'_> {
 
     /// A token without asking anybody, from what an earlier login left. `None`: a person has to log in.
     pub async fn silent(&self, person: &Person) -> Result<Option<Provided>, Error> {
-        self.load(person).await;
         let Some(saved) = lock(&self.session.last).saved.clone() else { return Ok(None) };
-        if !person.accepts(saved.account.as_deref()) {
+        // Who has just logged in is who it should be, whatever the hint was.
+        if !self.logged_in() && !person.accepts(saved.account.as_deref()) {
             return Ok(None);
         }
         let endpoints = self.endpoints(&person.authority).await?;
@@ -181,7 +181,7 @@ impl Login<'_> {
         let asked =
             Asked { url: &endpoints.token, setting: person.authority.setting(), secrets: vec![&saved.refresh_token] };
         match self.token(&request, &asked).await {
-            Ok(granted) => Ok(Some(self.keep(person, granted).await)),
+            Ok(granted) => Ok(Some(self.keep(person, granted, true).await)),
             // The provider does not want this refresh token any more. Other failures say nothing about it.
             Err(e) if (400..500).contains(&e.detail().http_status) && !e.detail().retryable => {
                 self.forget(person).await;
@@ -200,14 +200,16 @@ impl Login<'_> {
         lock(&self.session.last).saved.as_ref().and_then(|s| s.account.clone())
     }
 
-    /// Takes what a login yielded; the refresh token is kept for the next one.
-    pub async fn keep(&self, person: &Person, granted: Granted) -> Provided {
+    /// Takes what a login yielded; the refresh token is kept for the next one. `renewed`: it was the one before that
+    /// yielded it.
+    pub async fn keep(&self, person: &Person, granted: Granted, renewed: bool) -> Provided {
         let claim = |name: &str| granted.claims.as_ref()?.get(name).and_then(Value::as_str).map(str::to_owned);
         let account = claim("preferred_username").or_else(|| claim("upn"));
         let changed = {
             let mut last = lock(&self.session.last);
             last.logged_in = true;
-            let old = last.saved.take();
+            // What belongs to an earlier login may belong to somebody else.
+            let old = last.saved.take().filter(|_| renewed);
             let account = account.or_else(|| old.as_ref().and_then(|o| o.account.clone()));
             // Providers that do not rotate refresh tokens leave them out.
             let (token, fresh): (Option<Secret>, bool) = match granted.refresh_token {
@@ -224,7 +226,8 @@ impl Login<'_> {
         granted.provided
     }
 
-    async fn load(&self, person: &Person) {
+    /// Reads what an earlier run kept, once.
+    pub async fn load(&self, person: &Person) {
         if std::mem::replace(&mut lock(&self.session.last).loaded, true) {
             return;
         }

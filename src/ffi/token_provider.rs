@@ -33,7 +33,7 @@ impl Object for TokenRequest {
 ///
 /// @param user_data  As given to cognite_credentials_new_token_provider().
 /// @param request    Owned by the callee: answer it exactly once. One that is never answered keeps its callers waiting
-///                   until their deadline.
+///                   until their deadline, and counts as refused after two minutes.
 pub type cognite_token_provider =
     Option<unsafe extern "C" fn(user_data: *mut c_void, request: *mut cognite_token_request)>;
 

@@ -1,7 +1,7 @@
 /* test_login.c - logging in with a device code, a browser and a certificate, against the emulator, which plays the identity
  * provider. What a person would do is done by callbacks of this program.
  *
- * test_login TEST_DATA_DIRECTORY; needs what with_emulator.sh sets. */
+ * test_login TEST_DATA_DIRECTORY, or test_login --browser for a real browser (BROWSER); needs what with_emulator.sh sets. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include "server.h"
@@ -404,16 +404,33 @@ static void arguments(void) {
   }
 }
 
+/* With a real browser, which the environment variable BROWSER names: no callback takes part. */
+static int real_browser(void) {
+  cognite_credentials *c = NULL;
+  cognite_error *err = NULL;
+  cognite_client *client;
+  emulator("/_emulator/login", "{\"auto_approve\": true}");
+  CHECK_STATUS(cognite_credentials_new_interactive(authority, client_id, "https://x.example/.default", NULL, NULL, NULL, &c, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_credentials_set_token_cache(c, NULL, COGNITE_TOKEN_CACHE_MEMORY, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_credentials_set_redirect_port(c, 0, &err), COGNITE_OK);
+  client = client_of(c);
+  cognite_credentials_free(c);
+  works(client);
+  cognite_client_free(client);
+  return REPORT();
+}
+
 int main(int argc, char **argv) {
   char dir[] = "/tmp/cognite-login-XXXXXX", command[200];
   const char *base = getenv("COGNITE_BASE_URL");
-  if (argc != 2 || base == NULL) {
+  if (argc != 2 || base == NULL || strrchr(base, ':') == NULL) {
     fprintf(stderr, "usage: with_emulator.sh EMULATOR test_login TEST_DATA_DIRECTORY\n");
     return 2;
   }
   client_id = getenv("COGNITE_CLIENT_ID");
   port = atoi(strrchr(base, ':') + 1);
   snprintf(authority, sizeof authority, "%s/tenant-1", base);
+  if (strcmp(argv[1], "--browser") == 0) return real_browser();
   if (!CHECK(mkdtemp(dir) != NULL)) return 1;
   arguments();
   device_codes();

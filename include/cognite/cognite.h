@@ -737,7 +737,8 @@ COGNITE_CHECKED cognite_status cognite_credentials_set_expiry_leeway_ms(cognite_
 /**
  * What may be shown of credentials, as JSON: `{"type":"token"}`, or
  * `{"type":"client_credentials","token_url":"…","client_id":"…","scopes":[…],"token_custom_args":{…},
- * "token_expiry_leeway_seconds":30}`.
+ * "token_expiry_leeway_seconds":30}`; of `client_certificate`, `device_code` and `interactive` likewise `authority_url`,
+ * `client_id`, `scopes`, `token_expiry_leeway_seconds`, and `oauth_discovery_url` or `prompt` and `login_hint`.
  *
  * @param credentials  The credentials; NULL gives `{}`.
  * @return JSON text, never NULL.
@@ -745,7 +746,8 @@ COGNITE_CHECKED cognite_status cognite_credentials_set_expiry_leeway_ms(cognite_
  * **Blocks:** no. **Threads:** one at a time. **Owns:** the credentials; valid until the next call on them.
  * **Since:** 0.1.0
  */
-COGNITE_API const char *cognite_credentials_json(const cognite_credentials *credentials);
+COGNITE_API
+const char *cognite_credentials_json(const cognite_credentials *credentials);
 
 /**
  * Frees credentials. NULL does nothing. Configs and clients they were passed to keep their copy.

@@ -239,7 +239,8 @@ pub unsafe extern "C" fn cognite_credentials_set_expiry_leeway_ms(
 
 /// What may be shown of credentials, as JSON: `{"type":"token"}`, or
 /// `{"type":"client_credentials","token_url":"…","client_id":"…","scopes":[…],"token_custom_args":{…},
-/// "token_expiry_leeway_seconds":30}`.
+/// "token_expiry_leeway_seconds":30}`; of `client_certificate`, `device_code` and `interactive` likewise `authority_url`,
+/// `client_id`, `scopes`, `token_expiry_leeway_seconds`, and `oauth_discovery_url` or `prompt` and `login_hint`.
 ///
 /// @param credentials  The credentials; NULL gives `{}`.
 /// @return JSON text, never NULL.

@@ -56,6 +56,8 @@ foreach(name IN ITEMS test_requests test_async)
   cognite_c_program(${name})
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
+cognite_c_program(test_login)
+cognite_test(c_test_login EMULATOR COMMAND "$<TARGET_FILE:test_login>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/data")
 
 # The header alone, in each language; and a program with the static library.
 foreach(standard IN ITEMS 99 11)

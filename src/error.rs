@@ -151,6 +151,8 @@ pub struct Detail {
     pub maybe_projects: Option<Option<Vec<String>>>,
     pub oauth_error: Option<String>,
     pub oauth_description: Option<String>,
+    /// The identity provider's name for the request, for its support.
+    pub correlation_id: Option<String>,
     pub attempts: u32,
     pub retryable: bool,
     pub in_doubt: bool,
@@ -256,6 +258,7 @@ impl Error {
         put("maybeProjects", d.maybe_projects.as_ref().map(|v| json!(v)));
         put("oauthError", d.oauth_error.as_ref().map(|v| json!(v)));
         put("oauthDescription", d.oauth_description.as_ref().map(|v| json!(v)));
+        put("correlationId", d.correlation_id.as_ref().map(|v| json!(v)));
         put("attempts", Some(json!(d.attempts)));
         put("retryable", Some(json!(d.retryable)));
         put("inDoubt", Some(json!(d.in_doubt)));

@@ -22,6 +22,8 @@ mod error;
 mod faults;
 mod http;
 mod journal;
+mod login;
+mod login_pages;
 mod raw;
 mod resources;
 mod routes;

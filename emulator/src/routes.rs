@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::api;
 use crate::call::{Call, Reply, decode, pairs};
 use crate::error::ApiError;
+use crate::login_pages;
 use crate::state::State;
 
 type App = Shared<Arc<State>>;
@@ -29,6 +30,11 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/oauth2/token", post(token))
         .route("/{tenant}/oauth2/v2.0/token", post(token))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", get(login_pages::discovery))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(login_pages::authorize).post(login_pages::decide))
+        .route("/{tenant}/oauth2/v2.0/devicecode", post(login_pages::device))
+        .route("/{tenant}/device", get(login_pages::device_page).post(login_pages::device_answer))
+        .route("/_emulator/login", post(login_pages::settings))
         .route("/_emulator/requests", get(requests))
         .route("/_emulator/state", get(counts))
         .route("/_emulator/reset", post(reset))
@@ -49,8 +55,9 @@ async fn unknown(method: Method, uri: Uri) -> Reply {
     ApiError::not_found(format!("No such path: {method} {}", uri.path())).into()
 }
 
-async fn token(Shared(state): App, headers: HeaderMap, body: Bytes) -> Reply {
-    state.auth().token(&headers, &body, &state.config)
+async fn token(Shared(state): App, headers: HeaderMap, uri: Uri, body: Bytes) -> Reply {
+    let address = format!("{}{}", login_pages::base(&headers), uri.path());
+    state.auth().token(&headers, &body, &address, &state.config)
 }
 
 fn authorized(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {

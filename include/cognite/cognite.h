@@ -183,6 +183,16 @@
 #define COGNITE_ERR_INTERNAL 99
 
 /**
+ * Keep the refresh token of a login in memory only.
+ */
+#define COGNITE_TOKEN_CACHE_MEMORY 1
+
+/**
+ * Forget what an earlier run kept.
+ */
+#define COGNITE_TOKEN_CACHE_CLEAR 2
+
+/**
  * Repeat by method and path: what reads or can be done twice is repeated, a create is not.
  */
 #define COGNITE_RETRY_DEFAULT 0
@@ -254,7 +264,7 @@ typedef int32_t cognite_status;
  *
  * @param user_data  As given to cognite_credentials_new_token_provider().
  * @param request    Owned by the callee: answer it exactly once. One that is never answered keeps its callers waiting
- *                   until their deadline.
+ *                   until their deadline, and counts as refused after two minutes.
  */
 typedef void (*cognite_token_provider)(void *user_data, cognite_token_request *request);
 
@@ -262,6 +272,33 @@ typedef void (*cognite_token_provider)(void *user_data, cognite_token_request *r
  * Called once when `user_data` is no longer needed. Never while another callback with it runs.
  */
 typedef void (*cognite_destroy)(void *user_data);
+
+/**
+ * Shows a person where to enter which code. Called on a callback thread of the library; the texts are valid during the
+ * call. Must not throw, longjmp or wait for a call of the same client, which waits for the person.
+ *
+ * @param user_data         As given with the callback.
+ * @param verification_uri  The address to open, in any browser.
+ * @param complete_uri      The same with the code in it already; NULL if the provider has none.
+ * @param user_code         The code to enter.
+ * @param message           A sentence with both, ready to be shown.
+ * @param expires_in_ms     How long the code is good for.
+ */
+typedef void (*cognite_device_code_prompt)(void *user_data,
+                                           const char *verification_uri,
+                                           const char *complete_uri,
+                                           const char *user_code,
+                                           const char *message,
+                                           uint64_t expires_in_ms);
+
+/**
+ * Opens an address in the person's browser. Called on a callback thread of the library; the text is valid during the
+ * call. Must not throw, longjmp or wait for a call of the same client, which waits for the person.
+ *
+ * @param user_data  As given with the callback.
+ * @param url        The address, good for one login.
+ */
+typedef void (*cognite_open_url)(void *user_data, const char *url);
 
 /**
  * Told once, on a callback thread of the library: never inside the call that was accepted, never on the caller's thread.
@@ -525,7 +562,8 @@ COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
  *      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
  *      "cause":"refused|dns|tls|proxy|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
  *               body_decode|too_large|token_incomplete",
- *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","maybeProjects":["…"]|null,
+ *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
+ *      "maybeProjects":["…"]|null,
  *      "method":"POST","url":"without its query","location":"…"}
  *
  * @param err  The error; NULL gives `{}`.
@@ -676,6 +714,38 @@ COGNITE_CHECKED cognite_status cognite_credentials_new_client_credentials(const 
  *       follow_redirects: false             # optional
  *       audience: …                         # any other key: a further field of the token request
  *
+ *     client_certificate:
+ *       authority_url: https://login.microsoftonline.com/<tenant>
+ *       client_id: …
+ *       certificate: {file: key.pem}        # PEM of the private key (RSA, not encrypted), perhaps with the certificate
+ *       cert_thumbprint: …                  # SHA-1 in hex; needed where the certificate is not there
+ *       scopes: [https://…/.default]
+ *       token_expiry_leeway_seconds: 30     # optional
+ *
+ *     device_code:                          # needs cognite_config_set_device_code_prompt()
+ *       authority_url: https://…/<tenant>   # or oauth_discovery_url: https://… (OpenID Connect); one of the two
+ *       client_id: …
+ *       scopes: […]                         # or cdf_cluster: westeurope-1
+ *       token_cache_path: …                 # optional, a file for the refresh token
+ *       mem_cache_only: false               # optional, keep nothing between runs
+ *       clear_cache: false                  # optional, forget what was kept
+ *       token_expiry_leeway_seconds: 30     # optional
+ *       audience: …                         # any other key: a further field of the requests
+ *
+ *     interactive:                          # opens a browser on this machine, or cognite_config_set_open_url()
+ *       authority_url: https://…/<tenant>
+ *       client_id: …
+ *       scopes: […]
+ *       redirect_port: 53000                # optional; http://localhost:<port> is registered for the client
+ *       prompt: select_account              # optional; or login, consent
+ *       login_hint: somebody@example.com    # optional
+ *       login_timeout_seconds: 300          # optional, for the person
+ *       token_cache_path, mem_cache_only, clear_cache, token_expiry_leeway_seconds   # optional, as above
+ *
+ * `token`, `client_secret` and `certificate` may be `{env: NAME}` or `{file: PATH}` instead of text: an environment variable,
+ * or a file of at most 64 KiB, read now; a line end at the end is dropped. Logins that need a person keep their refresh
+ * token in a file only the user can read, in the user's cache folder.
+ *
  * @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
  * @param len       Its length in bytes.
  * @param[out] out  The credentials. Not NULL.
@@ -692,7 +762,7 @@ COGNITE_CHECKED cognite_status cognite_credentials_load(const char *text,
 /**
  * Adds a field to the form of the token request, such as `audience`. `scope` replaces the scopes.
  *
- * @param credentials  Client credentials. Not NULL.
+ * @param credentials  Client credentials or a device code login. Not NULL.
  * @param name         The field; not auth, body, cookies, grant_type, headers, method, state or url.
  * @param value        Its value; an empty one is not sent.
  * @param[out] err     May be NULL.
@@ -708,7 +778,7 @@ COGNITE_CHECKED cognite_status cognite_credentials_set_form_field(cognite_creden
 /**
  * How long before its end a token counts as used up. A token that lives no longer than this is used for half its life.
  *
- * @param credentials  Client credentials. Not NULL.
+ * @param credentials  Credentials of an OAuth login. Not NULL.
  * @param leeway_ms    Milliseconds up to a day; the default is 30 s.
  * @param[out] err     May be NULL.
  * @return `COGNITE_OK`, INVALID_ARGUMENT.
@@ -722,7 +792,8 @@ COGNITE_CHECKED cognite_status cognite_credentials_set_expiry_leeway_ms(cognite_
 /**
  * What may be shown of credentials, as JSON: `{"type":"token"}`, or
  * `{"type":"client_credentials","token_url":"…","client_id":"…","scopes":[…],"token_custom_args":{…},
- * "token_expiry_leeway_seconds":30}`.
+ * "token_expiry_leeway_seconds":30}`; of `client_certificate`, `device_code` and `interactive` likewise `authority_url`,
+ * `client_id`, `scopes`, `token_expiry_leeway_seconds`, and `oauth_discovery_url` or `prompt` and `login_hint`.
  *
  * @param credentials  The credentials; NULL gives `{}`.
  * @return JSON text, never NULL.
@@ -730,7 +801,8 @@ COGNITE_CHECKED cognite_status cognite_credentials_set_expiry_leeway_ms(cognite_
  * **Blocks:** no. **Threads:** one at a time. **Owns:** the credentials; valid until the next call on them.
  * **Since:** 0.1.0
  */
-COGNITE_API const char *cognite_credentials_json(const cognite_credentials *credentials);
+COGNITE_API
+const char *cognite_credentials_json(const cognite_credentials *credentials);
 
 /**
  * Frees credentials. NULL does nothing. Configs and clients they were passed to keep their copy.
@@ -790,6 +862,317 @@ COGNITE_CHECKED cognite_status cognite_token_request_answer(cognite_token_reques
 COGNITE_CHECKED cognite_status cognite_token_request_fail(cognite_token_request *request,
                                           const char *message,
                                           cognite_error **err);
+
+/**
+ * OAuth 2.0 with a client certificate: instead of a secret a statement is sent that the certificate's private key has
+ * signed (RS256). The endpoints are looked up at the first use.
+ *
+ * @param authority_url    `https://login.microsoftonline.com/<tenant>`, or an AD FS address that ends with `/adfs`.
+ * @param client_id        Not empty.
+ * @param cert_thumbprint  SHA-1 of the certificate in hex; NULL: computed from the certificate in `private_key`.
+ * @param private_key      PEM text: an RSA key (PKCS#1 or PKCS#8, not encrypted), perhaps with the certificate beside it.
+ *                         Never shown.
+ * @param scopes           Separated by spaces. Not empty.
+ * @param[out] out         The credentials. Not NULL.
+ * @param[out] err         May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (a key or thumbprint that cannot be used).
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_client_certificate(const char *authority_url,
+                                                          const char *client_id,
+                                                          const char *cert_thumbprint,
+                                                          const char *private_key,
+                                                          const char *scopes,
+                                                          cognite_credentials **out,
+                                                          cognite_error **err);
+
+/**
+ * OAuth 2.0 device code (RFC 8628): a person enters a code in a browser, on this machine or another, while the call that
+ * needs the token waits. Later tokens come from the refresh token, which is kept between runs
+ * (cognite_credentials_set_token_cache()).
+ *
+ * @param authority_url        `https://login.microsoftonline.com/<tenant>`; NULL where the next one is given.
+ * @param oauth_discovery_url  The address of any OpenID Connect provider; NULL where the one before is given.
+ * @param client_id            Not empty.
+ * @param scopes               Separated by spaces. Not empty. `offline_access` among them asks for a refresh token.
+ * @param prompt               Shows the code. Not NULL.
+ * @param user_data            Handed to `prompt` and `destroy`; the library does not look into it.
+ * @param destroy              Called exactly once with `user_data` when the last copy of the credentials is gone, also
+ *                             when this function fails; may be NULL.
+ * @param[out] out             The credentials. Not NULL.
+ * @param[out] err             May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result, the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_device_code(const char *authority_url,
+                                                   const char *oauth_discovery_url,
+                                                   const char *client_id,
+                                                   const char *scopes,
+                                                   cognite_device_code_prompt prompt,
+                                                   void *user_data,
+                                                   cognite_destroy destroy,
+                                                   cognite_credentials **out,
+                                                   cognite_error **err);
+
+/**
+ * OAuth 2.0 in a browser on this machine (authorization code with PKCE), while the call that needs the token waits. The
+ * browser brings the answer to `http://localhost:53000` (cognite_credentials_set_redirect_port()), which must be
+ * registered for the client. Later tokens come from the refresh token, which is kept between runs
+ * (cognite_credentials_set_token_cache()).
+ *
+ * @param authority_url  `https://login.microsoftonline.com/<tenant>`.
+ * @param client_id      Not empty.
+ * @param scopes         Separated by spaces. Not empty; without openid, profile and offline_access, which are added.
+ * @param open_url       Opens the browser; NULL: what the environment variable BROWSER names, else the system's own.
+ * @param user_data      Handed to `open_url` and `destroy`; the library does not look into it.
+ * @param destroy        Called exactly once with `user_data` when the last copy of the credentials is gone, also when
+ *                       this function fails; may be NULL.
+ * @param[out] out       The credentials. Not NULL.
+ * @param[out] err       May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result, the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_interactive(const char *authority_url,
+                                                   const char *client_id,
+                                                   const char *scopes,
+                                                   cognite_open_url open_url,
+                                                   void *user_data,
+                                                   cognite_destroy destroy,
+                                                   cognite_credentials **out,
+                                                   cognite_error **err);
+
+/**
+ * Client credentials of a Microsoft Entra ID tenant, for the scope `https://{cdf_cluster}.cognitedata.com/.default`.
+ *
+ * @param tenant_id      GUID or domain name of the tenant.
+ * @param client_id      Not empty.
+ * @param client_secret  Not empty.
+ * @param cdf_cluster    The cluster, such as `westeurope-1`.
+ * @param[out] out       The credentials. Not NULL.
+ * @param[out] err       May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_entra_client_credentials(const char *tenant_id,
+                                                                const char *client_id,
+                                                                const char *client_secret,
+                                                                const char *cdf_cluster,
+                                                                cognite_credentials **out,
+                                                                cognite_error **err);
+
+/**
+ * A client certificate of a Microsoft Entra ID tenant, for the scope `https://{cdf_cluster}.cognitedata.com/.default`.
+ *
+ * @param tenant_id        GUID or domain name of the tenant.
+ * @param client_id        Not empty.
+ * @param cert_thumbprint  As for cognite_credentials_new_client_certificate(); may be NULL.
+ * @param private_key      As for cognite_credentials_new_client_certificate().
+ * @param cdf_cluster      The cluster, such as `westeurope-1`.
+ * @param[out] out         The credentials. Not NULL.
+ * @param[out] err         May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_entra_client_certificate(const char *tenant_id,
+                                                                const char *client_id,
+                                                                const char *cert_thumbprint,
+                                                                const char *private_key,
+                                                                const char *cdf_cluster,
+                                                                cognite_credentials **out,
+                                                                cognite_error **err);
+
+/**
+ * A device code login at a Microsoft Entra ID tenant, with the scopes of a CDF cluster and a refresh token.
+ *
+ * @param tenant_id    GUID or domain name of the tenant.
+ * @param client_id    Not empty.
+ * @param cdf_cluster  The cluster, such as `westeurope-1`.
+ * @param prompt       Shows the code. Not NULL.
+ * @param user_data    Handed to `prompt` and `destroy`; the library does not look into it.
+ * @param destroy      As for cognite_credentials_new_device_code(); may be NULL.
+ * @param[out] out     The credentials. Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result, the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_entra_device_code(const char *tenant_id,
+                                                         const char *client_id,
+                                                         const char *cdf_cluster,
+                                                         cognite_device_code_prompt prompt,
+                                                         void *user_data,
+                                                         cognite_destroy destroy,
+                                                         cognite_credentials **out,
+                                                         cognite_error **err);
+
+/**
+ * A login in a browser at a Microsoft Entra ID tenant, for the scope `https://{cdf_cluster}.cognitedata.com/.default`.
+ *
+ * @param tenant_id    GUID or domain name of the tenant.
+ * @param client_id    Not empty.
+ * @param cdf_cluster  The cluster, such as `westeurope-1`.
+ * @param open_url     Opens the browser; NULL: as for cognite_credentials_new_interactive().
+ * @param user_data    Handed to `open_url` and `destroy`; the library does not look into it.
+ * @param destroy      As for cognite_credentials_new_interactive(); may be NULL.
+ * @param[out] out     The credentials. Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result, the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_new_entra_interactive(const char *tenant_id,
+                                                         const char *client_id,
+                                                         const char *cdf_cluster,
+                                                         cognite_open_url open_url,
+                                                         void *user_data,
+                                                         cognite_destroy destroy,
+                                                         cognite_credentials **out,
+                                                         cognite_error **err);
+
+/**
+ * Sets who shows the code of a device code login, for credentials that were loaded.
+ *
+ * @param credentials  A device code login. Not NULL.
+ * @param prompt       Shows the code. Not NULL.
+ * @param user_data    Handed to `prompt` and `destroy`; the library does not look into it.
+ * @param destroy      Called exactly once with `user_data` when the last copy is gone, also when this function fails; may
+ *                     be NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (other credentials).
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_device_code_prompt(cognite_credentials *credentials,
+                                                          cognite_device_code_prompt prompt,
+                                                          void *user_data,
+                                                          cognite_destroy destroy,
+                                                          cognite_error **err);
+
+/**
+ * cognite_credentials_set_device_code_prompt() for the credentials inside a config, such as one that was loaded.
+ *
+ * @param config     Its credentials are a device code login. Not NULL.
+ * @param prompt     Shows the code. Not NULL.
+ * @param user_data  Handed to `prompt` and `destroy`; the library does not look into it.
+ * @param destroy    Called exactly once with `user_data` when the last copy is gone, also when this function fails; may be
+ *                   NULL.
+ * @param[out] err   May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (other credentials, or none).
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_device_code_prompt(cognite_config *config,
+                                                     cognite_device_code_prompt prompt,
+                                                     void *user_data,
+                                                     cognite_destroy destroy,
+                                                     cognite_error **err);
+
+/**
+ * Sets who opens the browser of an interactive login, instead of the system.
+ *
+ * @param credentials  An interactive login. Not NULL.
+ * @param open_url     Opens an address. Not NULL.
+ * @param user_data    Handed to `open_url` and `destroy`; the library does not look into it.
+ * @param destroy      Called exactly once with `user_data` when the last copy is gone, also when this function fails; may
+ *                     be NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (other credentials).
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_open_url(cognite_credentials *credentials,
+                                                cognite_open_url open_url,
+                                                void *user_data,
+                                                cognite_destroy destroy,
+                                                cognite_error **err);
+
+/**
+ * cognite_credentials_set_open_url() for the credentials inside a config, such as one that was loaded.
+ *
+ * @param config     Its credentials are an interactive login. Not NULL.
+ * @param open_url   Opens an address. Not NULL.
+ * @param user_data  Handed to `open_url` and `destroy`; the library does not look into it.
+ * @param destroy    Called exactly once with `user_data` when the last copy is gone, also when this function fails; may be
+ *                   NULL.
+ * @param[out] err   May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (other credentials, or none).
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_open_url(cognite_config *config,
+                                           cognite_open_url open_url,
+                                           void *user_data,
+                                           cognite_destroy destroy,
+                                           cognite_error **err);
+
+/**
+ * The port of this machine to which the browser brings the answer of an interactive login: `http://localhost:<port>` is
+ * what must be registered for the client.
+ *
+ * @param credentials  An interactive login. Not NULL.
+ * @param port         1 to 65535; 0: any free one, for providers that do not look at the port. The default is 53000.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_redirect_port(cognite_credentials *credentials,
+                                                     uint32_t port,
+                                                     cognite_error **err);
+
+/**
+ * How an interactive login begins, and for whom.
+ *
+ * @param credentials  An interactive login. Not NULL.
+ * @param prompt       select_account, login or consent: asked for at the first login, even if a refresh token is kept.
+ *                     NULL: whatever the provider thinks right.
+ * @param login_hint   The user's name, to be filled in; only a kept refresh token of that user is used. NULL: none.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (another prompt).
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_login_prompt(cognite_credentials *credentials,
+                                                    const char *prompt,
+                                                    const char *login_hint,
+                                                    cognite_error **err);
+
+/**
+ * How long an interactive login waits for the person, from the opening of the browser on.
+ *
+ * @param credentials  An interactive login. Not NULL.
+ * @param timeout_ms   1 to 86400000 (a day); the default is 300000. A call's own deadline still ends the call.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_login_timeout_ms(cognite_credentials *credentials,
+                                                        uint64_t timeout_ms,
+                                                        cognite_error **err);
+
+/**
+ * Where the refresh token of a device code or interactive login is kept between runs: a file that only the user can read,
+ * written in one step. The default is a file per provider, client and scopes in the user's cache folder
+ * (`$XDG_CACHE_HOME/libcognite` or `~/.cache/libcognite` on Linux). Links are refused.
+ *
+ * @param credentials  A device code or interactive login. Not NULL.
+ * @param path         The file; NULL: the default.
+ * @param flags        0, or `COGNITE_TOKEN_CACHE_MEMORY` and `COGNITE_TOKEN_CACHE_CLEAR` added up.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_credentials_set_token_cache(cognite_credentials *credentials,
+                                                   const char *path,
+                                                   uint32_t flags,
+                                                   cognite_error **err);
 
 /**
  * An empty config. To be complete it needs client_name, project, credentials, and one of base_url and cluster.
@@ -1936,6 +2319,33 @@ COGNITE_CHECKED cognite_status cognite_client_default_oauth_client_credentials(c
                                                                const char *client_name,
                                                                cognite_client **out,
                                                                cognite_error **err);
+
+/**
+ * Makes a client that logs a person in at a Microsoft Entra ID tenant, in this machine's browser, at the first call that
+ * needs a token: cognite_credentials_new_entra_interactive() and cognite_client_default() in one.
+ *
+ * @param project      The project. Not empty.
+ * @param cdf_cluster  The cluster, such as `westeurope-1`.
+ * @param tenant_id    GUID or domain name of the tenant.
+ * @param client_id    Not empty.
+ * @param client_name  Names the program to CDF; NULL: the login name.
+ * @param prompt       select_account, login or consent; NULL: whatever the provider thinks right.
+ * @param login_hint   The user's name, to be filled in; NULL: none.
+ * @param[out] out     The client. Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_default_oauth_interactive(const char *project,
+                                                        const char *cdf_cluster,
+                                                        const char *tenant_id,
+                                                        const char *client_id,
+                                                        const char *client_name,
+                                                        const char *prompt,
+                                                        const char *login_hint,
+                                                        cognite_client **out,
+                                                        cognite_error **err);
 
 /**
  * Makes a client from a YAML or JSON config: cognite_config_load() and cognite_client_new() in one.

@@ -62,6 +62,7 @@ pub struct Accepted {
 impl Client {
     pub fn new(config: &ClientConfig) -> Result<Arc<Self>, Error> {
         let checked = config.check()?;
+        checked.credentials.check()?;
         let standard = headers::standard(&checked)?;
         Ok(Arc::new(Self { http: HttpClient::new(checked)?, standard, accepted: AtomicUsize::new(0) }))
     }

@@ -7,6 +7,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
+use super::authority::entra_url;
+use super::certificate::ClientCertificate;
+use super::device_code::{DeviceCode, ShowPrompt, no_prompt};
+use super::interactive::{Interactive, OpenUrl};
+use super::person::Person;
 use super::secret::Secret;
 use crate::error::Error;
 
@@ -44,7 +49,16 @@ impl Scopes {
         }
     }
 
-    fn to_json(&self) -> Value {
+    /// One by one.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Scopes::None => Vec::new(),
+            Scopes::List(list) => list.clone(),
+            Scopes::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
         match self {
             Scopes::None => Value::Null,
             Scopes::List(list) => json!(list),
@@ -75,6 +89,9 @@ pub enum Credentials {
     Token(Secret),
     Provider(Arc<dyn TokenProvider>),
     ClientCredentials(Box<ClientCredentials>),
+    ClientCertificate(Box<ClientCertificate>),
+    DeviceCode(Box<DeviceCode>),
+    Interactive(Box<Interactive>),
 }
 
 /// Names that cannot be form fields: the reference refuses them, as they are arguments of its HTTP call.
@@ -116,24 +133,13 @@ impl Credentials {
 
     /// Client credentials of a Microsoft Entra ID tenant for one CDF cluster.
     pub fn entra_client_credentials(tenant: &str, client_id: &str, secret: &str, cluster: &str) -> Result<Self, Error> {
-        if tenant.is_empty() || !tenant.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)) {
-            return Err(Error::config("tenant_id must be a GUID or a domain name of the tenant"));
-        }
-        let token_url = format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token");
+        let token_url = format!("{}/oauth2/v2.0/token", entra_url(tenant)?);
         let scope = format!("https://{cluster}.cognitedata.com/.default");
         Self::client_credentials(&token_url, client_id, secret, Scopes::List(vec![scope]))
     }
 
-    fn as_client_credentials(&mut self, what: &str) -> Result<&mut ClientCredentials, Error> {
-        match self {
-            Credentials::ClientCredentials(cc) => Ok(cc),
-            _ => Err(Error::argument(format!("{what} applies to client credentials only"))),
-        }
-    }
-
     /// Adds a form field to the token request. An empty value or null is left out, as in the reference.
     pub fn set_form_field(&mut self, name: &str, value: &Value) -> Result<(), Error> {
-        let cc = self.as_client_credentials("a form field")?;
         if RESERVED.contains(&name) {
             return Err(Error::config(format!("'{name}' is reserved and cannot be a field of the token request")));
         }
@@ -149,17 +155,91 @@ impl Credentials {
                 )));
             }
         };
-        cc.custom_args.insert(name.to_owned(), value.clone());
-        cc.fields.retain(|(n, _)| n != name);
+        let fields = match self {
+            Credentials::ClientCredentials(cc) => {
+                cc.custom_args.insert(name.to_owned(), value.clone());
+                &mut cc.fields
+            }
+            Credentials::DeviceCode(device) => &mut device.fields,
+            _ => return Err(Error::argument("a form field applies to client credentials and device codes only")),
+        };
+        fields.retain(|(n, _)| n != name);
         if !text.is_empty() {
-            cc.fields.push((name.to_owned(), Secret::new(text)));
+            fields.push((name.to_owned(), Secret::new(text)));
         }
         Ok(())
     }
 
     pub fn set_leeway(&mut self, leeway: Duration) -> Result<(), Error> {
-        self.as_client_credentials("the expiry leeway")?.leeway = leeway;
+        *match self {
+            Credentials::ClientCredentials(c) => &mut c.leeway,
+            Credentials::ClientCertificate(c) => &mut c.leeway,
+            Credentials::DeviceCode(c) => &mut c.person.leeway,
+            Credentials::Interactive(c) => &mut c.person.leeway,
+            Credentials::Token(_) | Credentials::Provider(_) => {
+                return Err(Error::argument("the expiry leeway applies to OAuth logins only"));
+            }
+        } = leeway;
         Ok(())
+    }
+
+    /// How long before its end a token counts as used up.
+    pub fn leeway(&self) -> Duration {
+        match self {
+            Credentials::ClientCredentials(c) => c.leeway,
+            Credentials::ClientCertificate(c) => c.leeway,
+            Credentials::DeviceCode(_) | Credentials::Interactive(_) => {
+                self.person().map_or(DEFAULT_LEEWAY, |p| p.leeway)
+            }
+            Credentials::Token(_) | Credentials::Provider(_) => Duration::ZERO,
+        }
+    }
+
+    /// The part of a login that needs a person.
+    pub fn person(&self) -> Option<&Person> {
+        match self {
+            Credentials::DeviceCode(d) => Some(&d.person),
+            Credentials::Interactive(i) => Some(&i.person),
+            _ => None,
+        }
+    }
+
+    pub fn person_mut(&mut self, what: &str) -> Result<&mut Person, Error> {
+        match self {
+            Credentials::DeviceCode(d) => Ok(&mut d.person),
+            Credentials::Interactive(i) => Ok(&mut i.person),
+            _ => Err(Error::argument(format!("{what} applies to device code and interactive logins only"))),
+        }
+    }
+
+    pub fn interactive_mut(&mut self, what: &str) -> Result<&mut Interactive, Error> {
+        match self {
+            Credentials::Interactive(i) => Ok(i),
+            _ => Err(Error::argument(format!("{what} applies to interactive logins only"))),
+        }
+    }
+
+    pub fn set_device_code_prompt(&mut self, show: Arc<dyn ShowPrompt>) -> Result<(), Error> {
+        match self {
+            Credentials::DeviceCode(d) => {
+                d.prompt = Some(show);
+                Ok(())
+            }
+            _ => Err(Error::argument("a device code prompt applies to device code logins only")),
+        }
+    }
+
+    pub fn set_open_url(&mut self, open: Arc<dyn OpenUrl>) -> Result<(), Error> {
+        self.interactive_mut("a callback that opens addresses")?.open = Some(open);
+        Ok(())
+    }
+
+    /// Whether a client can be made with them: what only the host can give must be there.
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Credentials::DeviceCode(d) if d.prompt.is_none() => Err(no_prompt()),
+            _ => Ok(()),
+        }
     }
 
     /// Everything but the secrets. Values of further form fields are shown only where they cannot be secrets.
@@ -177,6 +257,30 @@ impl Credentials {
                     "token_expiry_leeway_seconds": seconds(cc.leeway),
                 })
             }
+            Credentials::ClientCertificate(c) => json!({
+                "type": "client_certificate",
+                "authority_url": crate::redact::url(c.authority.url()),
+                "client_id": c.client_id,
+                "scopes": c.scopes.to_json(),
+                "token_expiry_leeway_seconds": seconds(c.leeway),
+            }),
+            Credentials::DeviceCode(d) => json!({
+                "type": "device_code",
+                "authority_url": d.person.url_of("authority_url"),
+                "oauth_discovery_url": d.person.url_of("oauth_discovery_url"),
+                "client_id": d.person.client_id,
+                "scopes": d.person.scopes.to_json(),
+                "token_expiry_leeway_seconds": seconds(d.person.leeway),
+            }),
+            Credentials::Interactive(i) => json!({
+                "type": "interactive",
+                "authority_url": crate::redact::url(i.person.authority.url()),
+                "client_id": i.person.client_id,
+                "scopes": i.person.scopes.to_json(),
+                "token_expiry_leeway_seconds": seconds(i.person.leeway),
+                "prompt": i.prompt,
+                "login_hint": i.person.login_hint,
+            }),
         }
     }
 }

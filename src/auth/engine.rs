@@ -6,18 +6,22 @@ use std::time::{Duration, Instant, SystemTime};
 use reqwest::header::HeaderValue;
 use tokio::sync::{oneshot, watch};
 
+use super::cached::{Age, Cached};
 use super::credentials::{Credentials, Provided};
 use super::secret::Secret;
-use super::token_endpoint::FormTransport;
+use super::session::{Login, Session};
+use super::token_endpoint::{Asked, FormTransport};
 use crate::error::{Cause, Error};
 use crate::runtime;
 
-/// Requests for one token at most: the first and three more, for failures that may pass.
-const MAX_TRIES: u32 = 4;
-/// First pause between them; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause an identity provider may ask for; a longer one is passed on to the caller as an error.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A host that does not answer a question for a token within this time never will.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a call waits for a new token while the old one still works.
+const LATE_WAIT: Duration = Duration::from_secs(5);
+/// After a failure to renew a token that still works, it is used so long before the next attempt.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// A token that was refused and never accepted is replaced this often at most: the next one would be refused too.
+const FORCED_PAUSE: Duration = Duration::from_secs(30);
 
 /// A header value ready to send, and which token it was: names the token when it turns out to be refused.
 #[derive(Clone)]
@@ -26,49 +30,37 @@ pub struct Header {
     generation: u64,
 }
 
-struct Cached {
-    header: Header,
-    /// Ages are taken on both clocks and the larger one counts: the monotonic one does not run during suspend, the
-    /// wall clock can be set back.
-    since: Instant,
-    since_wall: SystemTime,
-    lifetime: Duration,
-}
-
-impl Cached {
-    fn age(&self) -> Duration {
-        self.since.elapsed().max(self.since_wall.elapsed().unwrap_or_default())
-    }
-
-    fn fresh(&self, leeway: Duration) -> bool {
-        // A token that lives no longer than the leeway would be asked for at every request.
-        let leeway = if leeway >= self.lifetime { self.lifetime / 2 } else { leeway };
-        self.age() + leeway < self.lifetime
-    }
-
-    fn alive(&self) -> bool {
-        self.age() < self.lifetime
-    }
-}
-
 type Outcome = Option<Result<Header, Error>>;
+
+/// A request for a token that is under way.
+#[derive(Clone)]
+struct Flight {
+    told: watch::Receiver<Outcome>,
+    /// It asks no person, so its failure does not mean that there is no token to be had.
+    silent: bool,
+}
 
 #[derive(Default)]
 struct State {
     cached: Option<Cached>,
-    flight: Option<watch::Receiver<Outcome>>,
+    flight: Option<Flight>,
     generation: u64,
+    /// The newest token the API took.
+    accepted: u64,
+    forced: Option<Instant>,
+    failed: Option<Instant>,
 }
 
 pub struct TokenEngine {
     credentials: Credentials,
     transport: Arc<dyn FormTransport>,
+    session: Session,
     state: Mutex<State>,
 }
 
 impl TokenEngine {
     pub fn new(credentials: Credentials, transport: Arc<dyn FormTransport>) -> Arc<Self> {
-        Arc::new(Self { credentials, transport, state: Mutex::default() })
+        Arc::new(Self { credentials, transport, session: Session::default(), state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -78,64 +70,91 @@ impl TokenEngine {
     /// The `Authorization` value for an attempt that is about to be made. Runs on the engine; dropping the future
     /// leaves a request for a token running for the others who wait for it.
     pub async fn header(self: &Arc<Self>) -> Result<Header, Error> {
-        let mut flight = match &self.credentials {
-            Credentials::Token(token) => return Ok(Header { value: bearer(token)?, generation: 0 }),
-            Credentials::Provider(_) => match self.cached(Duration::ZERO) {
-                Some(header) => return Ok(header),
-                None => self.join_flight(),
-            },
-            Credentials::ClientCredentials(cc) => match self.cached(cc.leeway) {
-                Some(header) => return Ok(header),
-                None => self.join_flight(),
-            },
+        if let Credentials::Token(token) = &self.credentials {
+            return Ok(Header { value: bearer(token)?, generation: 0 });
+        }
+        let leeway = self.credentials.leeway();
+        let (age, old, tried) = {
+            let state = self.lock();
+            let recently = state.failed.is_some_and(|at| at.elapsed() < AFTER_FAILURE);
+            match &state.cached {
+                Some(c) => (c.age(leeway), Some(c.header.clone()), recently),
+                None => (Age::Dead, None, false),
+            }
         };
-        let outcome = match flight.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(Error::shutdown())),
-            Err(_) => Err(Error::shutdown()),
-        };
-        outcome.or_else(|error| match &self.lock().cached {
-            // Renewing failed, but the token we have is good for a while yet.
-            Some(old) if old.alive() => Ok(old.header.clone()),
-            _ => Err(error),
-        })
+        match (age, old) {
+            (Age::Fresh, Some(header)) => Ok(header),
+            (Age::Early | Age::Late, Some(header)) if tried => Ok(header),
+            (Age::Early, Some(header)) => {
+                // Nobody is asked to log in while the token works.
+                if self.credentials.person().is_none() || self.session.can_be_silent() {
+                    drop(self.join_flight(true));
+                }
+                Ok(header)
+            }
+            (Age::Late, Some(header)) => {
+                // Renewing failed, or takes long; but the token we have is good for a while yet.
+                let new = tokio::time::timeout(LATE_WAIT, landed(self.join_flight(false))).await;
+                Ok(new.ok().and_then(Result::ok).unwrap_or(header))
+            }
+            _ => {
+                let flight = self.join_flight(false);
+                let silent = flight.silent;
+                match landed(flight).await {
+                    Err(_) if silent => landed(self.join_flight(false)).await,
+                    outcome => outcome,
+                }
+            }
+        }
     }
 
-    /// Forgets the token `header` was made of, after the API refused it. Answers whether a new one can be had.
+    /// Told of a token that the API took.
+    pub fn accepted(&self, header: &Header) {
+        let mut state = self.lock();
+        state.accepted = state.accepted.max(header.generation);
+    }
+
+    /// Forgets the token `header` was made of, after the API refused it. Answers whether another one is to be had: at
+    /// most one is asked for per refused token, and none if the last one so gained was never accepted.
     pub fn refused(&self, header: &Header) -> bool {
         if matches!(self.credentials, Credentials::Token(_)) {
             return false;
         }
         let mut state = self.lock();
-        if state.cached.as_ref().is_some_and(|c| c.header.generation == header.generation) {
-            state.cached = None;
+        if state.generation > header.generation && state.cached.is_some() {
+            return true;
         }
+        let useless = state.accepted < header.generation;
+        if useless && state.forced.is_some_and(|at| at.elapsed() < FORCED_PAUSE) {
+            return false;
+        }
+        state.forced = Some(Instant::now());
+        state.cached = None;
         true
     }
 
-    fn cached(&self, leeway: Duration) -> Option<Header> {
-        self.lock().cached.as_ref().filter(|c| c.fresh(leeway)).map(|c| c.header.clone())
-    }
-
-    /// The request for a token that is under way, or a new one.
-    fn join_flight(self: &Arc<Self>) -> watch::Receiver<Outcome> {
+    /// The request for a token that is under way, or a new one. `silently`: without asking a person.
+    fn join_flight(self: &Arc<Self>, silently: bool) -> Flight {
         let mut state = self.lock();
         if let Some(flight) = &state.flight {
             return flight.clone();
         }
         let (tell, told) = watch::channel(None);
-        state.flight = Some(told.clone());
+        let flight = Flight { told, silent: silently };
+        state.flight = Some(flight.clone());
         drop(state);
         // Made here, so that it lands even if the task is dropped before it runs: the next caller must be able to
         // start a new flight.
         let landing = Landing(Arc::clone(self));
         tokio::spawn(async move {
             let engine = &landing.0;
-            let outcome = runtime::panics::contained(Box::pin(engine.fetch())).await.and_then(|r| r);
+            let outcome = runtime::panics::contained(Box::pin(engine.fetch(silently))).await.and_then(|r| r);
             let outcome = outcome.and_then(|provided| engine.store(provided));
+            engine.lock().failed = outcome.is_err().then(Instant::now);
             drop(landing);
             let _ = tell.send(Some(outcome));
         });
-        told
+        flight
     }
 
     fn store(&self, provided: Provided) -> Result<Header, Error> {
@@ -151,38 +170,61 @@ impl TokenEngine {
         Ok(header)
     }
 
-    async fn fetch(&self) -> Result<Provided, Error> {
+    async fn fetch(&self, silently: bool) -> Result<Provided, Error> {
+        let login = Login { transport: &*self.transport, session: &self.session };
+        if let Some(person) = self.credentials.person() {
+            login.load(person).await;
+        }
         match &self.credentials {
             Credentials::Token(token) => Ok(Provided { token: token.clone(), lifetime: None }),
             Credentials::Provider(provider) => {
                 let (answer, answered) = oneshot::channel();
                 let provider = Arc::clone(provider);
                 runtime::run_later(Box::new(move || provider.ask(answer)))?;
-                answered.await.unwrap_or_else(|_| Err(Error::auth("the token provider gave up without an answer")))
-            }
-            Credentials::ClientCredentials(cc) => {
-                let request = cc.request();
-                let mut pause = FIRST_PAUSE;
-                for attempt in 1.. {
-                    let outcome = match self.transport.post_form(&request).await {
-                        Ok(answer) => cc.read_answer(&answer),
-                        Err(e) => Err(as_auth(e)),
-                    };
-                    let mut error = match outcome {
-                        Ok(provided) => return Ok(provided),
-                        Err(e) => e,
-                    };
-                    error.detail_mut().attempts = attempt;
-                    let wait = error.detail().retry_after.unwrap_or_default().max(pause.mul_f64(0.5 + fastrand::f64()));
-                    if !error.detail().retryable || attempt >= MAX_TRIES || wait > LONGEST_PAUSE {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(wait).await;
-                    pause *= 2;
+                match tokio::time::timeout(PROVIDER_TIMEOUT, answered).await {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(_)) => Err(Error::auth("the token provider gave up without an answer")),
+                    Err(_) => Err(Error::auth(format!(
+                        "the token provider did not answer within {} s",
+                        PROVIDER_TIMEOUT.as_secs()
+                    ))
+                    .with(|d| d.cause = Some(Cause::TotalTimeout))),
                 }
-                Err(Error::internal("the token loop ended"))
+            }
+            Credentials::ClientCredentials(cc) => Ok(login.token(&cc.request(), &cc.asked()).await?.provided),
+            Credentials::ClientCertificate(certificate) => {
+                let endpoints = login.endpoints(&certificate.authority).await?;
+                let asked = Asked { url: &endpoints.token, setting: "authority_url", secrets: Vec::new() };
+                Ok(login.token(&certificate.request(&endpoints)?, &asked).await?.provided)
+            }
+            Credentials::DeviceCode(device) => match login.silent(&device.person).await? {
+                Some(provided) => Ok(provided),
+                None if silently => Err(nobody_asked()),
+                None => Ok(login.keep(&device.person, device.login(&login).await?, false).await),
+            },
+            Credentials::Interactive(interactive) => {
+                // A prompt that was wished for is shown once, whatever is remembered.
+                let wished = interactive.prompt.is_some() && !login.logged_in();
+                let remembered = if wished { None } else { login.silent(&interactive.person).await? };
+                match remembered {
+                    Some(provided) => Ok(provided),
+                    None if silently => Err(nobody_asked()),
+                    None => Ok(login.keep(&interactive.person, interactive.login(&login).await?, false).await),
+                }
             }
         }
+    }
+}
+
+/// Not seen by callers: their token still works.
+fn nobody_asked() -> Error {
+    Error::auth("the login can be renewed by a person only")
+}
+
+async fn landed(mut flight: Flight) -> Result<Header, Error> {
+    match flight.told.wait_for(Option::is_some).await {
+        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(Error::shutdown())),
+        Err(_) => Err(Error::shutdown()),
     }
 }
 
@@ -192,17 +234,6 @@ impl Drop for Landing {
     fn drop(&mut self) {
         self.0.lock().flight = None;
     }
-}
-
-/// A failure on the way to the identity provider is a failure to log in; what happened below stays visible.
-fn as_auth(e: Error) -> Error {
-    let retryable = !matches!(e.detail().cause, Some(Cause::Tls | Cause::TooLarge));
-    let detail = e.detail().clone();
-    Error::auth(format!("no token could be had: {}", e.message())).with(|d| {
-        *d = detail;
-        d.in_doubt = false;
-        d.retryable = retryable;
-    })
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
@@ -215,3 +246,14 @@ fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+impl Header {
+    pub fn for_tests(value: HeaderValue) -> Self {
+        Self { value, generation: 0 }
+    }
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

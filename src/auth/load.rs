@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::credentials::{Credentials, Scopes};
+use super::load_logins;
+use super::secret_source::secret;
 use crate::document::{kind_of, parse_mapping};
 use crate::error::Error;
 
-/// The five ways the reference knows. Those that are not there yet say so by name.
+/// The five ways the reference knows.
 const WAYS: [&str; 5] = ["client_certificate", "client_credentials", "device_code", "interactive", "token"];
 
 impl Credentials {
@@ -36,62 +38,66 @@ impl Credentials {
             )));
         };
         match way.as_str() {
-            "token" => match value {
-                Value::String(token) => Self::token(token),
-                Value::Object(inner) if inner.len() == 1 => match inner.get("token") {
-                    Some(Value::String(token)) => Self::token(token),
-                    _ => {
-                        Err(Error::config("credentials.token must be text, or a mapping with the one text key 'token'"))
+            "token" => Self::token(
+                match value {
+                    Value::Object(inner) if inner.contains_key("token") && inner.len() == 1 => {
+                        secret("credentials.token.token", &inner["token"])?
                     }
-                },
-                other => Err(Error::config(format!("credentials.token must be text, not {}", kind_of(other)))),
-            },
-            "client_credentials" => match value {
-                Value::Object(inner) => client_credentials(inner),
-                other => Err(Error::config(format!(
-                    "credentials.client_credentials must be a mapping, not {}",
-                    kind_of(other)
-                ))),
-            },
-            other if WAYS.contains(&other) => Err(Error::config(format!(
-                "credentials of the kind '{other}' are not in this version of the library; use token or client_credentials"
-            ))),
+                    other => secret("credentials.token", other)?,
+                }
+                .reveal(),
+            ),
+            "client_credentials" => client_credentials(mapping(way, value)?),
+            "client_certificate" => load_logins::client_certificate(mapping(way, value)?),
+            "device_code" => load_logins::device_code(mapping(way, value)?),
+            "interactive" => load_logins::interactive(mapping(way, value)?),
             other => Err(crate::document::unknown_key(other, &WAYS, "credentials")),
         }
     }
 }
 
+fn mapping<'a>(way: &str, value: &'a Value) -> Result<&'a Map<String, Value>, Error> {
+    value
+        .as_object()
+        .ok_or_else(|| Error::config(format!("credentials.{way} must be a mapping, not {}", kind_of(value))))
+}
+
+/// The value of a key that must be there and not null.
+pub fn needed<'a>(way: &str, map: &'a Map<String, Value>, key: &str) -> Result<&'a Value, Error> {
+    map.get(key).ok_or_else(|| Error::config(format!("credentials.{way} lacks the key '{key}'")))
+}
+
+pub fn needed_text<'a>(way: &str, map: &'a Map<String, Value>, key: &str) -> Result<&'a str, Error> {
+    let value = needed(way, map, key)?;
+    value.as_str().ok_or_else(|| Error::config(format!("credentials.{way}.{key} must be text, not {}", kind_of(value))))
+}
+
+/// A list, text or null.
+pub fn scopes(way: &str, value: &Value) -> Result<Scopes, Error> {
+    let wrong = |found: &str| {
+        Error::config(format!("credentials.{way}.scopes must be a list of texts, text or null, not {found}"))
+    };
+    Ok(match value {
+        Value::Null => Scopes::None,
+        Value::String(s) => Scopes::Text(s.clone()),
+        Value::Array(list) => {
+            let names: Option<Vec<String>> = list.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+            Scopes::List(names.ok_or_else(|| wrong("a list of other things"))?)
+        }
+        other => return Err(wrong(kind_of(other))),
+    })
+}
+
 fn client_credentials(map: &Map<String, Value>) -> Result<Credentials, Error> {
-    let text = |key: &str| match map.get(key) {
-        Some(Value::String(s)) => Ok(s.as_str()),
-        Some(other) => {
-            Err(Error::config(format!("credentials.client_credentials.{key} must be text, not {}", kind_of(other))))
-        }
-        None => Err(Error::config(format!("credentials.client_credentials lacks the key '{key}'"))),
+    const WAY: &str = "client_credentials";
+    let (url, id) = (needed_text(WAY, map, "token_url")?, needed_text(WAY, map, "client_id")?);
+    let password = secret("credentials.client_credentials.client_secret", needed(WAY, map, "client_secret")?)?;
+    let Some(given) = map.get("scopes") else {
+        return Err(Error::config(
+            "credentials.client_credentials lacks the key 'scopes' (a list or text; null for none)",
+        ));
     };
-    let scopes = match map.get("scopes") {
-        None => {
-            return Err(Error::config(
-                "credentials.client_credentials lacks the key 'scopes' (a list or text; null for none)",
-            ));
-        }
-        Some(Value::Null) => Scopes::None,
-        Some(Value::String(s)) => Scopes::Text(s.clone()),
-        Some(Value::Array(list)) => Scopes::List(
-            list.iter()
-                .map(|v| v.as_str().map(str::to_owned))
-                .collect::<Option<_>>()
-                .ok_or_else(|| Error::config("credentials.client_credentials.scopes must be a list of texts"))?,
-        ),
-        Some(other) => {
-            return Err(Error::config(format!(
-                "credentials.client_credentials.scopes must be a list, text or null, not {}",
-                kind_of(other)
-            )));
-        }
-    };
-    let mut credentials =
-        Credentials::client_credentials(text("token_url")?, text("client_id")?, text("client_secret")?, scopes)?;
+    let mut credentials = Credentials::client_credentials(url, id, password.reveal(), scopes(WAY, given)?)?;
     for (key, value) in map {
         match key.as_str() {
             "token_url" | "client_id" | "client_secret" | "scopes" => {}
@@ -110,7 +116,7 @@ fn client_credentials(map: &Map<String, Value>) -> Result<Credentials, Error> {
     Ok(credentials)
 }
 
-fn leeway(value: &Value) -> Result<Duration, Error> {
+pub fn leeway(value: &Value) -> Result<Duration, Error> {
     value
         .as_f64()
         .filter(|s| (0.0..=86_400.0).contains(s))
@@ -150,7 +156,9 @@ mod tests {
         }
         assert!(load("token: 5").is_err() && load("token: null").is_err() && load("token: ''").is_err());
         assert!(load("tokn: x").unwrap_err().message().contains("'token'"));
-        assert!(load("interactive: {}").unwrap_err().message().contains("interactive"));
+        assert!(load("interactive: {}").unwrap_err().message().contains("authority_url"));
+        assert!(load("token: {env: COGNITE_NO_SUCH_VARIABLE}").unwrap_err().message().contains("not set"));
+        assert!(load("token: {token: {env: PATH}}").is_ok() && load("token: {env: PATH, file: x}").is_err());
     }
 
     #[test]

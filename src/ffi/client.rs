@@ -139,6 +139,57 @@ pub unsafe extern "C" fn cognite_client_default_oauth_client_credentials(
     })
 }
 
+/// Makes a client that logs a person in at a Microsoft Entra ID tenant, in this machine's browser, at the first call that
+/// needs a token: cognite_credentials_new_entra_interactive() and cognite_client_default() in one.
+///
+/// @param project      The project. Not empty.
+/// @param cdf_cluster  The cluster, such as `westeurope-1`.
+/// @param tenant_id    GUID or domain name of the tenant.
+/// @param client_id    Not empty.
+/// @param client_name  Names the program to CDF; NULL: the login name.
+/// @param prompt       select_account, login or consent; NULL: whatever the provider thinks right.
+/// @param login_hint   The user's name, to be filled in; NULL: none.
+/// @param[out] out     The client. Not NULL.
+/// @param[out] err     May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+///
+/// **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_client_default_oauth_interactive(
+    project: *const c_char,
+    cdf_cluster: *const c_char,
+    tenant_id: *const c_char,
+    client_id: *const c_char,
+    client_name: *const c_char,
+    prompt: *const c_char,
+    login_hint: *const c_char,
+    out: *mut *mut cognite_client,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    // SAFETY: NULL or a place for the result.
+    let out = unsafe { Out::new(out) };
+    make(out, err, || {
+        // SAFETY: NULL or texts.
+        let (project, cluster, tenant, id, name, prompt, hint) = unsafe {
+            (
+                text(project, "project")?,
+                text(cdf_cluster, "cdf_cluster")?,
+                text(tenant_id, "tenant_id")?,
+                text(client_id, "client_id")?,
+                text_opt(client_name, "client_name")?,
+                text_opt(prompt, "prompt")?,
+                text_opt(login_hint, "login_hint")?,
+            )
+        };
+        let mut credentials = Credentials::entra_interactive(tenant, id, cluster)?;
+        let login = credentials.interactive_mut("a prompt")?;
+        login.set_prompt(prompt)?;
+        login.person.login_hint = hint.map(str::to_owned);
+        Client::new(&ClientConfig::for_cluster(project, cluster, credentials, name)?)
+    })
+}
+
 /// Makes a client from a YAML or JSON config: cognite_config_load() and cognite_client_new() in one.
 ///
 /// @param text      As for cognite_config_load().

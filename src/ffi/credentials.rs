@@ -60,6 +60,14 @@ pub unsafe extern "C" fn cognite_credentials_new_token(
     })
 }
 
+/// Scopes as C gives them: separated by spaces.
+pub(crate) fn listed(scopes: Option<&str>) -> Scopes {
+    match scopes {
+        None | Some("") => Scopes::None,
+        Some(list) => Scopes::List(list.split_whitespace().map(str::to_owned).collect()),
+    }
+}
+
 /// OAuth 2.0 client credentials: a client id and secret exchanged for tokens, which are cached, renewed before they
 /// end and asked for once for any number of callers. The secret goes to `token_url` only.
 ///
@@ -95,11 +103,7 @@ pub unsafe extern "C" fn cognite_credentials_new_client_credentials(
                 text_opt(scopes, "scopes")?,
             )
         };
-        let scopes = match scopes {
-            None | Some("") => Scopes::None,
-            Some(list) => Scopes::List(list.split_whitespace().map(str::to_owned).collect()),
-        };
-        let credentials = Credentials::client_credentials(url, id, secret, scopes)?;
+        let credentials = Credentials::client_credentials(url, id, secret, listed(scopes))?;
         out.set(into_raw(CredentialsBox::new(credentials)));
         Ok(())
     })
@@ -118,6 +122,38 @@ pub unsafe extern "C" fn cognite_credentials_new_client_credentials(
 ///       timeout: 10                         # optional, seconds for one token request
 ///       follow_redirects: false             # optional
 ///       audience: …                         # any other key: a further field of the token request
+///
+///     client_certificate:
+///       authority_url: https://login.microsoftonline.com/<tenant>
+///       client_id: …
+///       certificate: {file: key.pem}        # PEM of the private key (RSA, not encrypted), perhaps with the certificate
+///       cert_thumbprint: …                  # SHA-1 in hex; needed where the certificate is not there
+///       scopes: [https://…/.default]
+///       token_expiry_leeway_seconds: 30     # optional
+///
+///     device_code:                          # needs cognite_config_set_device_code_prompt()
+///       authority_url: https://…/<tenant>   # or oauth_discovery_url: https://… (OpenID Connect); one of the two
+///       client_id: …
+///       scopes: […]                         # or cdf_cluster: westeurope-1
+///       token_cache_path: …                 # optional, a file for the refresh token
+///       mem_cache_only: false               # optional, keep nothing between runs
+///       clear_cache: false                  # optional, forget what was kept
+///       token_expiry_leeway_seconds: 30     # optional
+///       audience: …                         # any other key: a further field of the requests
+///
+///     interactive:                          # opens a browser on this machine, or cognite_config_set_open_url()
+///       authority_url: https://…/<tenant>
+///       client_id: …
+///       scopes: […]
+///       redirect_port: 53000                # optional; http://localhost:<port> is registered for the client
+///       prompt: select_account              # optional; or login, consent
+///       login_hint: somebody@example.com    # optional
+///       login_timeout_seconds: 300          # optional, for the person
+///       token_cache_path, mem_cache_only, clear_cache, token_expiry_leeway_seconds   # optional, as above
+///
+/// `token`, `client_secret` and `certificate` may be `{env: NAME}` or `{file: PATH}` instead of text: an environment variable,
+/// or a file of at most 64 KiB, read now; a line end at the end is dropped. Logins that need a person keep their refresh
+/// token in a file only the user can read, in the user's cache folder.
 ///
 /// @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
 /// @param len       Its length in bytes.
@@ -145,7 +181,7 @@ pub unsafe extern "C" fn cognite_credentials_load(
     })
 }
 
-fn change(
+pub(crate) fn change(
     credentials: *mut cognite_credentials,
     err: *mut *mut cognite_error,
     apply: impl FnOnce(&mut Credentials) -> Result<(), Error>,
@@ -156,7 +192,7 @@ fn change(
 
 /// Adds a field to the form of the token request, such as `audience`. `scope` replaces the scopes.
 ///
-/// @param credentials  Client credentials. Not NULL.
+/// @param credentials  Client credentials or a device code login. Not NULL.
 /// @param name         The field; not auth, body, cookies, grant_type, headers, method, state or url.
 /// @param value        Its value; an empty one is not sent.
 /// @param[out] err     May be NULL.
@@ -180,7 +216,7 @@ pub unsafe extern "C" fn cognite_credentials_set_form_field(
 
 /// How long before its end a token counts as used up. A token that lives no longer than this is used for half its life.
 ///
-/// @param credentials  Client credentials. Not NULL.
+/// @param credentials  Credentials of an OAuth login. Not NULL.
 /// @param leeway_ms    Milliseconds up to a day; the default is 30 s.
 /// @param[out] err     May be NULL.
 /// @return `COGNITE_OK`, INVALID_ARGUMENT.
@@ -203,7 +239,8 @@ pub unsafe extern "C" fn cognite_credentials_set_expiry_leeway_ms(
 
 /// What may be shown of credentials, as JSON: `{"type":"token"}`, or
 /// `{"type":"client_credentials","token_url":"…","client_id":"…","scopes":[…],"token_custom_args":{…},
-/// "token_expiry_leeway_seconds":30}`.
+/// "token_expiry_leeway_seconds":30}`; of `client_certificate`, `device_code` and `interactive` likewise `authority_url`,
+/// `client_id`, `scopes`, `token_expiry_leeway_seconds`, and `oauth_discovery_url` or `prompt` and `login_hint`.
 ///
 /// @param credentials  The credentials; NULL gives `{}`.
 /// @return JSON text, never NULL.

@@ -165,7 +165,8 @@ pub unsafe extern "C" fn cognite_error_in_doubt(err: *const cognite_error) -> i3
 ///      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
 ///      "cause":"refused|dns|tls|proxy|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
 ///               body_decode|too_large|token_incomplete",
-///      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","maybeProjects":["…"]|null,
+///      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
+///      "maybeProjects":["…"]|null,
 ///      "method":"POST","url":"without its query","location":"…"}
 ///
 /// @param err  The error; NULL gives `{}`.

@@ -16,6 +16,10 @@ pub mod credentials;
 
 pub mod token_provider;
 
+pub mod logins;
+
+pub mod login_settings;
+
 pub mod config;
 
 pub mod config_values;

@@ -33,7 +33,7 @@ impl Object for TokenRequest {
 ///
 /// @param user_data  As given to cognite_credentials_new_token_provider().
 /// @param request    Owned by the callee: answer it exactly once. One that is never answered keeps its callers waiting
-///                   until their deadline.
+///                   until their deadline, and counts as refused after two minutes.
 pub type cognite_token_provider =
     Option<unsafe extern "C" fn(user_data: *mut c_void, request: *mut cognite_token_request)>;
 
@@ -46,9 +46,9 @@ struct Provider {
 }
 
 /// The host's pointer with its destructor.
-struct Owned {
-    user_data: UserData,
-    destroy: cognite_destroy,
+pub(crate) struct Owned {
+    pub(crate) user_data: UserData,
+    pub(crate) destroy: cognite_destroy,
 }
 
 impl Drop for Owned {

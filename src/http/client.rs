@@ -213,6 +213,9 @@ impl HttpClient {
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
                 Ok(answer) if (200..300).contains(&answer.status) => {
+                    if let Some(token) = &token {
+                        self.tokens.accepted(token);
+                    }
                     call.gate.answered(left, false, None);
                     return Ok(answer);
                 }

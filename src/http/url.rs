@@ -5,7 +5,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-use crate::auth::token_endpoint::form_encode;
+use crate::auth::form::form_encode;
 use crate::config::BaseUrl;
 use crate::error::Error;
 

@@ -5,6 +5,13 @@ pub fn id() -> u32 {
     std::process::id()
 }
 
+/// The user this process acts for.
+#[cfg(unix)]
+pub fn user_id() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Runs `handler` when the process exits by `exit` or by returning from main.
 /// Returns whether the C library took it.
 pub fn at_exit(handler: extern "C" fn()) -> bool {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "login.h"
 #include "reply.h"
 
 static double now_ms(void) {
@@ -175,16 +176,13 @@ static void load_config(text *t, const doc *d, int value, cognite_client **clien
   if (s == COGNITE_OK) {
     add_config(&effective, config);
     if (client != NULL) s = take_on_habits(config, &error);
+    if (client != NULL && s == COGNITE_OK) s = set_prompt(config, &error);
     if (client != NULL && s == COGNITE_OK) s = cognite_client_new(config, client, &error);
   }
   if (s == COGNITE_OK) {
     add_text(t, "{\"ok\":");
     add(t, effective.at, effective.len);
     add_text(t, "}");
-  } else if (strstr(cognite_error_message(error), "are not in this version of the library") != NULL) {
-    /* a way to log in that the library names but does not have yet */
-    add_text(t, "{\"unsupported\":true}");
-    cognite_error_free(error);
   } else {
     add_failure(t, error);
   }
@@ -230,18 +228,23 @@ static void request(text *t, cognite_client *client, const char *op, const doc *
   free(body);
 }
 
-static void get_token(text *t, cognite_client *client) {
+/* A token, and which of the texts a person had to be shown were shown. */
+static void get_token(text *t, cognite_client *client, const doc *d, int call) {
   cognite_response *response = NULL;
   cognite_error *error = NULL;
+  forget_prompt();
   if (cognite_client_authorization(client, &response, &error) == COGNITE_OK) {
     size_t len;
     const char *body = cognite_response_body(response, &len);
     add_text(t, "{\"ok\":");
     add(t, body, len);
-    add_text(t, "}");
   } else {
-    add_failure(t, error);
+    add_text(t, "{\"error\":");
+    add_error(t, error);
+    cognite_error_free(error);
   }
+  add_prompt(t, d, member(d, call, "expect_prompt"));
+  add_text(t, "}");
   cognite_response_free(response);
 }
 
@@ -265,7 +268,7 @@ static void do_call(text *t, cognite_client *client, const char *op, const doc *
   if (strcmp(op, "get") == 0 || strcmp(op, "post") == 0 || strcmp(op, "put") == 0) {
     request(t, client, op, d, call);
   } else if (strcmp(op, "get_token") == 0) {
-    get_token(t, client);
+    get_token(t, client, d, call);
   } else if (strcmp(op, "apply_settings") == 0) {
     apply_settings(t, d, member(d, call, "settings"), 1);
   } else if (strcmp(op, "get_settings") == 0) {

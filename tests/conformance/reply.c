@@ -126,7 +126,7 @@ static int says(const doc *d, const char *name, const char *const *words) {
 
 static const char *kind_of(cognite_status status, const doc *d) {
   static const char *const nobody[] = {"refused", "dns", NULL}, *const broken[] = {"closed", "protocol", NULL},
-    *const connecting[] = {"connect_timeout", NULL}, *const body[] = {"body", NULL},
+    *const connecting[] = {"connect_timeout", NULL}, *const body[] = {"body", NULL}, *const incomplete[] = {"token_incomplete", NULL},
     *const network[] = {"refused", "dns", "tls", "reset", "closed", "protocol", "connect_timeout", "idle_timeout", "total_timeout", NULL};
   switch (status) {
     case COGNITE_ERR_INVALID_ARGUMENT:
@@ -141,6 +141,7 @@ static const char *kind_of(cognite_status status, const doc *d) {
     case COGNITE_ERR_TLS: return "connection_refused";
     case COGNITE_ERR_TIMEOUT: return says(d, "cause", connecting) ? "connection_error" : "timeout";
     case COGNITE_ERR_AUTH:
+      if (says(d, "cause", incomplete)) return "invalid_value";
       if (is_text(d, member(d, 0, "oauthError"))) return "oauth_error";
       return says(d, "cause", network) ? "raw_http_error" : "auth_error";
     case COGNITE_ERR_DECODE: return says(d, "phase", body) ? "connection_error" : "request_error";

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all checks of the project, each in a step with its time, and a summary at the end.
 
 use crate::sh::{self, Res};
-use crate::{abi, conformance, faults, hazards, header, setup, steps};
+use crate::{abi, browser, conformance, faults, hazards, header, setup, steps};
 use std::time::{Duration, Instant};
 
 struct Step {
@@ -10,7 +10,7 @@ struct Step {
     run: fn() -> Res<()>,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "setup", what: "programs and headers that the checks need", run: setup::for_tests },
     Step {
         name: "fmt",
@@ -41,6 +41,7 @@ const STEPS: [Step; 14] = [
     },
     Step { name: "faults", what: "the quick part of the fault matrix", run: || faults::command(&["--fast".into()]) },
     Step { name: "python", what: "the official Python SDK against the emulator", run: steps::python },
+    Step { name: "browser", what: "an interactive login in chromium", run: browser::login },
 ];
 
 fn clippy() -> Res<()> {

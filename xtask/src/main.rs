@@ -2,6 +2,7 @@
 
 mod abi;
 mod bench;
+mod browser;
 mod checks;
 mod conformance;
 mod demo;

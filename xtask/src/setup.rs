@@ -91,6 +91,10 @@ pub fn for_bench(lab: bool) -> Res<()> {
     if lab { ensure(&LAB_NEEDS) } else { Ok(()) }
 }
 
+pub fn for_browser() -> Res<()> {
+    ensure(&[Need { what: "chromium", package: "chromium", optional: false, there: || sh::has("chromium") }])
+}
+
 fn ensure(needs: &[Need]) -> Res<()> {
     let missing: Vec<&Need> = needs.iter().filter(|n| !(n.there)()).collect();
     if missing.is_empty() {

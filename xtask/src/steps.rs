@@ -33,7 +33,7 @@ fn cmake_test(folder: &str, options: &[&str]) -> Res<()> {
     sh::run(Command::new("ctest").arg("--test-dir").arg(&dir).args(["--output-on-failure", "--no-tests=error"]))
 }
 
-fn timed(c: &mut Command, limit: Duration) -> Res<()> {
+pub fn timed(c: &mut Command, limit: Duration) -> Res<()> {
     let mut child = c.spawn().map_err(|e| format!("{}: {e}", sh::words(c)))?;
     let end = Instant::now() + limit;
     loop {

@@ -1,0 +1,228 @@
+//! OAuth device code (RFC 8628): the person enters a code in a browser, here or elsewhere, while the program asks
+//! whether that was done.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::authority::{Authority, Endpoints};
+use super::credentials::Scopes;
+use super::form::Form;
+use super::person::Person;
+use super::secret::Secret;
+use super::session::{Login, Tries, as_auth};
+use super::token_endpoint::{Asked, FormRequest, Granted, seconds_of};
+use crate::error::Error;
+use crate::runtime;
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+/// The reference gives up at once when the provider does not say how long a code is good for.
+const DEFAULT_LIFE: Duration = Duration::from_secs(900);
+const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+
+/// Asked of the person: open the address, enter the code.
+#[derive(Clone, Debug)]
+pub struct DevicePrompt {
+    pub verification_uri: String,
+    /// With the code in it already, if the provider offers that.
+    pub verification_uri_complete: Option<String>,
+    pub user_code: String,
+    /// The provider's own sentence, or one like it.
+    pub message: String,
+    pub expires_in: Duration,
+}
+
+/// How the host shows a prompt. Called on a thread of its own kind.
+pub trait ShowPrompt: Send + Sync {
+    fn show(&self, prompt: &DevicePrompt);
+}
+
+#[derive(Clone)]
+pub struct DeviceCode {
+    pub person: Person,
+    /// Further form fields, sent with the first request and with each question.
+    pub fields: Vec<(String, Secret)>,
+    pub prompt: Option<Arc<dyn ShowPrompt>>,
+}
+
+struct Started {
+    device_code: Secret,
+    interval: Duration,
+    prompt: DevicePrompt,
+}
+
+impl DeviceCode {
+    pub fn new(authority: Authority, client_id: &str, scopes: Scopes) -> Result<Self, Error> {
+        let mut person = Person::new(authority, client_id, scopes, "device code")?;
+        let scope = person.scopes.joined().unwrap_or_default();
+        let own = ["openid", "profile", "email", "offline_access"];
+        let asked: Vec<&str> = scope.split_whitespace().filter(|s| !own.contains(s)).collect();
+        person.refresh_scope = asked.join(" ");
+        Ok(Self { person, fields: Vec::new(), prompt: None })
+    }
+
+    /// The scopes of a CDF cluster.
+    pub fn cluster_scopes(cluster: &str) -> Vec<String> {
+        let base = format!("https://{cluster}.cognitedata.com");
+        vec![format!("{base}/IDENTITY"), format!("{base}/user_impersonation"), "openid".into(), "profile".into()]
+    }
+
+    pub async fn login(&self, login: &Login<'_>) -> Result<Granted, Error> {
+        let show = self.prompt.clone().ok_or_else(no_prompt)?;
+        let endpoints = login.endpoints(&self.person.authority).await?;
+        let started = self.start(login, &endpoints).await?;
+        let prompt = started.prompt.clone();
+        runtime::run_later(Box::new(move || show.show(&prompt)))?;
+        self.poll(login, &endpoints, started).await
+    }
+
+    fn form(&self) -> Form {
+        Form::default()
+            .with("scope", &self.person.scopes.joined().unwrap_or_default())
+            .with("client_id", &self.person.client_id)
+    }
+
+    fn with_fields(&self, mut form: Form) -> Form {
+        for (name, value) in &self.fields {
+            form.push(name, value.reveal());
+        }
+        form
+    }
+
+    async fn start(&self, login: &Login<'_>, endpoints: &Endpoints) -> Result<Started, Error> {
+        let Some(url) = &endpoints.device else {
+            return Err(Error::auth("the identity provider does not offer logins with a device code"));
+        };
+        let form = self.with_fields(self.form()).finish();
+        let request = FormRequest { url: url.clone(), form, names_charset: true, ..FormRequest::default() };
+        let asked = Asked { url, setting: self.person.authority.setting(), secrets: Vec::new() };
+        let mut tries = Tries::default();
+        loop {
+            let outcome = match login.transport.post_form(&request).await {
+                Ok(answer) => asked.document(&answer).and_then(|body| match asked.refusal(&answer, &body) {
+                    Some(refused) => Err(refused),
+                    None => started(&body),
+                }),
+                Err(e) => Err(as_auth(e)),
+            };
+            match outcome {
+                Ok(started) => return Ok(started),
+                Err(mut e) => {
+                    if !tries.again(&mut e).await {
+                        return Err(e);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn poll(&self, login: &Login<'_>, endpoints: &Endpoints, started: Started) -> Result<Granted, Error> {
+        let form = self
+            .form()
+            .with("grant_type", "urn:ietf:params:oauth:grant-type:device_code")
+            .with("client_info", "1")
+            .with("code", started.device_code.reveal())
+            .with("device_code", started.device_code.reveal());
+        let request = FormRequest {
+            url: endpoints.token.clone(),
+            form: self.with_fields(form).finish(),
+            ..FormRequest::default()
+        };
+        let mut secrets = vec![&started.device_code];
+        secrets.extend(self.fields.iter().map(|(_, value)| value));
+        let asked = Asked { url: &endpoints.token, setting: self.person.authority.setting(), secrets };
+        let end = Instant::now() + started.prompt.expires_in;
+        let mut interval = started.interval;
+        loop {
+            let error = match login.token_once(&request, &asked).await {
+                Ok(granted) => return Ok(granted),
+                Err(e) => e,
+            };
+            match error.detail().oauth_error.as_deref() {
+                Some("authorization_pending") => {}
+                Some("slow_down") => interval += SLOW_DOWN,
+                // A hiccup on the way, or of the provider: the code is still good. Ask less often, says the RFC.
+                _ if error.detail().retryable => interval = (interval * 2).min(LONGEST_INTERVAL),
+                _ => return Err(error),
+            }
+            let wait = interval.max(error.detail().retry_after.unwrap_or_default());
+            if Instant::now() + wait >= end {
+                let seconds = started.prompt.expires_in.as_secs();
+                return Err(Error::auth(format!(
+                    "nobody entered the device code within the {seconds} s it was good for"
+                ))
+                .with(|d| {
+                    d.http_status = error.detail().http_status;
+                    d.code = Some("expired_token".into());
+                    d.oauth_error = d.code.clone();
+                    d.oauth_description = Some(error.message().to_owned());
+                }));
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+fn started(body: &Value) -> Result<Started, Error> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+    // Early drafts, and Google, say "url".
+    let uri = text("verification_uri").or_else(|| text("verification_url"));
+    let (Some(device_code), Some(user_code), Some(uri)) = (text("device_code"), text("user_code"), uri) else {
+        return Err(Error::auth(
+            "the identity provider began a device login without device_code, user_code or verification_uri",
+        ));
+    };
+    let message = text("message")
+        .map_or_else(|| format!("To log in, open {uri} in a browser and enter the code {user_code}."), str::to_owned);
+    Ok(Started {
+        device_code: Secret::new(device_code),
+        interval: seconds_of(body, "interval")
+            .unwrap_or(DEFAULT_INTERVAL)
+            .clamp(Duration::from_secs(1), LONGEST_INTERVAL),
+        prompt: DevicePrompt {
+            verification_uri: uri.to_owned(),
+            verification_uri_complete: text("verification_uri_complete").map(str::to_owned),
+            user_code: user_code.to_owned(),
+            message,
+            expires_in: seconds_of(body, "expires_in").unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE),
+        },
+    })
+}
+
+pub fn no_prompt() -> Error {
+    Error::config(
+        "a device code login needs somebody to show the code: set a callback with cognite_credentials_set_device_code_prompt() or cognite_config_set_device_code_prompt()",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn beginnings() {
+        let mut body = json!({"device_code": "d", "user_code": "U", "verification_uri": "https://v", "interval": "7"});
+        let s = started(&body).unwrap();
+        assert_eq!((s.interval, s.prompt.expires_in), (Duration::from_secs(7), DEFAULT_LIFE));
+        assert!(s.prompt.message.contains("https://v") && s.prompt.message.contains('U'));
+        for odd in [json!(0), json!(-4), json!("soon"), json!(null), json!([])] {
+            body["interval"] = odd.clone();
+            body["expires_in"] = odd;
+            let s = started(&body).unwrap();
+            assert_eq!((s.interval, s.prompt.expires_in), (DEFAULT_INTERVAL, DEFAULT_LIFE));
+        }
+        body["user_code"] = json!(5);
+        assert!(started(&body).map(|_| ()).unwrap_err().message().contains("user_code"));
+    }
+
+    #[test]
+    fn scopes_of_a_refresh_are_those_of_the_resource() {
+        let scopes = Scopes::List(vec!["https://x/a".into(), "openid".into(), "offline_access".into()]);
+        let d = DeviceCode::new(Authority::microsoft("https://h/t").unwrap(), "c", scopes).unwrap();
+        assert_eq!(d.person.refresh_scope, "https://x/a");
+    }
+}

@@ -1,5 +1,6 @@
 //! Tokens from credentials: cached, renewed before they end, one request for any number of callers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,6 +11,7 @@ use super::credentials::{Credentials, Provided};
 use super::secret::Secret;
 use super::token_endpoint::FormTransport;
 use crate::error::{Cause, Error};
+use crate::log::{self, Level, Record};
 use crate::runtime;
 
 /// Requests for one token at most: the first and three more, for failures that may pass.
@@ -51,6 +53,48 @@ impl Cached {
     }
 }
 
+/// How often a token was obtained or could not be.
+#[derive(Default)]
+pub struct TokenCounts {
+    refreshed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl TokenCounts {
+    pub fn refreshed(&self) -> u64 {
+        self.refreshed.load(Ordering::Relaxed)
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts and logs one attempt to obtain a token.
+    fn note(&self, outcome: &Result<Header, Error>, lifetime: Option<Duration>) {
+        match outcome {
+            Ok(_) => {
+                self.refreshed.fetch_add(1, Ordering::Relaxed);
+                if log::enabled(Level::Info) {
+                    let record = Record::new(Level::Info, "token", "a token was obtained").with("ok", true);
+                    log::emit(record.with_known("expires_in_s", lifetime.map(|l| l.as_secs())));
+                }
+            }
+            Err(e) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                if log::enabled(Level::Warning) {
+                    log::emit(
+                        Record::new(Level::Warning, "token", e.message())
+                            .with("ok", false)
+                            .with("error", e.status().name())
+                            .with_known("oauth_error", e.detail().oauth_error.clone())
+                            .with("attempts", e.detail().attempts),
+                    );
+                }
+            }
+        }
+    }
+}
+
 type Outcome = Option<Result<Header, Error>>;
 
 #[derive(Default)]
@@ -64,15 +108,25 @@ pub struct TokenEngine {
     credentials: Credentials,
     transport: Arc<dyn FormTransport>,
     state: Mutex<State>,
+    counts: TokenCounts,
 }
 
 impl TokenEngine {
     pub fn new(credentials: Credentials, transport: Arc<dyn FormTransport>) -> Arc<Self> {
-        Arc::new(Self { credentials, transport, state: Mutex::default() })
+        Arc::new(Self { credentials, transport, state: Mutex::default(), counts: TokenCounts::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn counts(&self) -> &TokenCounts {
+        &self.counts
+    }
+
+    /// How long the token in hand is good for; `None` when there is none or its end is not known.
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.lock().cached.as_ref().map(|c| c.lifetime.saturating_sub(c.age()))
     }
 
     /// The `Authorization` value for an attempt that is about to be made. Runs on the engine; dropping the future
@@ -131,7 +185,9 @@ impl TokenEngine {
         tokio::spawn(async move {
             let engine = &landing.0;
             let outcome = runtime::panics::contained(Box::pin(engine.fetch())).await.and_then(|r| r);
+            let lifetime = outcome.as_ref().ok().and_then(|p| p.lifetime);
             let outcome = outcome.and_then(|provided| engine.store(provided));
+            engine.counts.note(&outcome, lifetime);
             drop(landing);
             let _ = tell.send(Some(outcome));
         });

@@ -28,6 +28,12 @@ pub mod request;
 
 pub mod shortcuts;
 
+pub mod metrics;
+
+pub mod diagnose;
+
+pub mod log;
+
 pub mod shutdown;
 
 pub(crate) mod guard;

@@ -46,9 +46,9 @@ struct Provider {
 }
 
 /// The host's pointer with its destructor.
-struct Owned {
-    user_data: UserData,
-    destroy: cognite_destroy,
+pub(crate) struct Owned {
+    pub(crate) user_data: UserData,
+    pub(crate) destroy: cognite_destroy,
 }
 
 impl Drop for Owned {

@@ -1,7 +1,7 @@
 //! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 
 use super::class::Class;
 use super::error_body::{self, Refusal};
+use super::metrics::{self, Context, Metrics};
+use super::observe::{self, Ended};
 use super::progress::Progress;
 use super::retry::{Budget, Fault, pause, retry_after};
 use super::token::TokenTransport;
@@ -18,6 +20,7 @@ use crate::auth::TokenEngine;
 use crate::auth::engine::Header;
 use crate::config::{Checked, global};
 use crate::error::{Cause, Error, Phase, Status};
+use crate::log::{self, Level, Record};
 
 /// The look at `/token/inspect` after a 401 must not make the failure much slower.
 const HINT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,20 +54,20 @@ pub struct Response {
 impl Response {
     /// A document of the library's own: no HTTP status, no headers.
     pub fn of_json(value: &serde_json::Value) -> Self {
-        Self {
-            status: 0,
-            headers: HeaderMap::new(),
-            body: value.to_string().into_bytes(),
-            attempts: 0,
-            elapsed: Duration::ZERO,
-        }
+        Self::of_text(value.to_string())
+    }
+
+    /// The same for other text.
+    pub fn of_text(text: String) -> Self {
+        Self { status: 0, headers: HeaderMap::new(), body: text.into_bytes(), attempts: 0, elapsed: Duration::ZERO }
     }
 }
 
 pub struct HttpClient {
     checked: Checked,
-    transport: Arc<Transport>,
-    tokens: Arc<TokenEngine>,
+    pub(super) transport: Arc<Transport>,
+    pub(super) tokens: Arc<TokenEngine>,
+    metrics: Metrics,
     /// Exchanges at a time: the reference's connection pool size.
     permits: Semaphore,
 }
@@ -77,11 +80,20 @@ struct Ledger {
     doubt: bool,
     last: Option<String>,
     progress: Option<Arc<Progress>>,
+    /// For `debug` only: the token that was sent last and the answer that was refused.
+    token: Option<Header>,
+    refused: Option<(HeaderMap, Vec<u8>)>,
 }
 
 impl HttpClient {
     pub fn new(checked: Checked) -> Self {
         let global = global::current();
+        if global.disable_ssl {
+            let host = checked.base_url.url.host_str().unwrap_or_default();
+            let message =
+                format!("certificates are not checked (disable_ssl): anybody in between can read what goes to {host}");
+            log::emit(Record::new(Level::Warning, "warning", message).with("setting", "disable_ssl"));
+        }
         let transport = Arc::new(Transport::new(Settings {
             timeout: checked.config.timeout,
             max_response_bytes: checked.config.max_response_bytes,
@@ -91,11 +103,22 @@ impl HttpClient {
         }));
         let form = TokenTransport { transport: Arc::clone(&transport), timeout: checked.config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
-        Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize) }
+        Self {
+            checked,
+            transport,
+            tokens,
+            metrics: Metrics::default(),
+            permits: Semaphore::new(global.pool_size as usize),
+        }
     }
 
     pub fn checked(&self) -> &Checked {
         &self.checked
+    }
+
+    /// What was counted so far. `accepted`: calls taken on and not ended.
+    pub fn metrics<T>(&self, accepted: usize, read: impl FnOnce(&Metrics, &Context<'_>) -> T) -> T {
+        read(&self.metrics, &Context { project: &self.checked.project, accepted, tokens: self.tokens.counts() })
     }
 
     /// The `Authorization` value the client would send now.
@@ -109,7 +132,7 @@ impl HttpClient {
     }
 
     pub async fn call(&self, call: Call) -> Result<Response, Error> {
-        let started = Instant::now();
+        let mark = self.metrics.call();
         let deadline = tokio::time::Instant::now() + call.total;
         let mut ledger = Ledger::default();
         let outcome = match tokio::time::timeout_at(deadline, self.attempts(&call, deadline, &mut ledger)).await {
@@ -134,15 +157,15 @@ impl HttpClient {
         };
         match outcome {
             Ok(answer) => {
-                let elapsed = started.elapsed();
-                self.log(&call, ledger.attempts, elapsed, &format!("{}", answer.status));
-                Ok(Response {
+                let response = Response {
                     status: answer.status,
                     headers: answer.headers,
                     body: answer.body,
                     attempts: ledger.attempts,
-                    elapsed,
-                })
+                    elapsed: mark.end(Ok(answer.status)),
+                };
+                self.tell(&call, &ledger, response.elapsed, Ok(&response));
+                Ok(response)
             }
             Err(mut error) => {
                 let d = error.detail_mut();
@@ -153,21 +176,17 @@ impl HttpClient {
                 }
                 d.method = Some(call.method.to_string());
                 d.url = Some(crate::redact::url(call.url.as_str()));
-                self.log(&call, ledger.attempts, started.elapsed(), error.message());
+                let elapsed = mark.end(Err(&error));
+                self.tell(&call, &ledger, elapsed, Err(&error));
                 Err(error)
             }
         }
     }
 
-    /// `debug`: a line on standard error per call, as the reference has it; nothing that can be a secret.
-    fn log(&self, call: &Call, attempts: u32, elapsed: Duration, outcome: &str) {
-        if self.checked.config.debug {
-            use std::io::Write;
-            let url = crate::redact::url(call.url.as_str());
-            let ms = elapsed.as_millis();
-            let line = format!("[cognite] {} {url}: {outcome} ({attempts} attempts, {ms} ms)\n", call.method);
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
+    fn tell(&self, call: &Call, ledger: &Ledger, elapsed: Duration, outcome: Result<&Response, &Error>) {
+        let refused = ledger.refused.as_ref().map(|(h, b)| (h, &b[..]));
+        let ended = Ended { attempts: ledger.attempts, elapsed, outcome, refused };
+        observe::done(self.checked.config.debug, call, ledger.token.as_ref(), &ended);
     }
 
     async fn attempts(
@@ -179,16 +198,21 @@ impl HttpClient {
         let mut budget = Budget::default();
         let mut renewed = false;
         loop {
-            let permit = self.permits.acquire().await.map_err(|_| Error::shutdown())?;
+            let permit = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
             let token = if call.authorize { Some(self.tokens.header().await?) } else { None };
             let progress = Progress::new(!call.body.is_empty());
             ledger.attempts += 1;
             ledger.progress = Some(Arc::clone(&progress));
+            let mark = self.metrics.exchange(&progress);
             let outcome = self.transport.exchange(self.request(call, token.as_ref()), &progress).await;
+            drop(mark);
             ledger.progress = None;
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
-                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+                Ok(answer) if (200..300).contains(&answer.status) => {
+                    ledger.token = token.filter(|_| self.checked.config.debug);
+                    return Ok(answer);
+                }
                 Ok(answer) => {
                     let auto = flag(&answer.headers, "cdf-is-auto-retryable");
                     if answer.status == 401
@@ -198,9 +222,15 @@ impl HttpClient {
                         && token.as_ref().is_some_and(|t| self.tokens.refused(t))
                     {
                         renewed = true;
+                        self.metrics.retry("token_refused");
                         continue;
                     }
-                    self.judge(call, &answer, auto, ledger)
+                    let judged = self.judge(call, &answer, auto, ledger);
+                    if self.checked.config.debug {
+                        ledger.token = token;
+                        ledger.refused = Some((answer.headers, answer.body));
+                    }
+                    judged
                 }
                 Err(failure) => judge_failure(failure, ledger),
             };
@@ -215,6 +245,9 @@ impl HttpClient {
             if tokio::time::Instant::now() + wait >= deadline {
                 return Err(error);
             }
+            let reason = metrics::reason(&error);
+            self.metrics.retry(&reason);
+            observe::retry(self.checked.config.debug, call, ledger.attempts, wait, &reason, &error);
             tokio::time::sleep(wait).await;
         }
     }

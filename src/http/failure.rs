@@ -84,7 +84,7 @@ pub fn surely_unsent(error: &reqwest::Error) -> bool {
     false
 }
 
-fn tls_sentence(error: &rustls::Error, peer: &str) -> String {
+pub fn tls_sentence(error: &rustls::Error, peer: &str) -> String {
     use rustls::CertificateError as C;
     let why = match error {
         rustls::Error::InvalidCertificate(C::UnknownIssuer) => {

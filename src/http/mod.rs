@@ -1,11 +1,15 @@
 //! Requests: addresses, bodies, one exchange, repeats that are safe, errors from answers.
 
 pub mod body;
+pub mod certificate;
 pub mod class;
 pub mod client;
 pub mod error_body;
 pub mod failure;
 pub mod headers;
+pub mod metrics;
+pub mod observe;
+pub mod probe;
 pub mod progress;
 pub mod retry;
 pub mod tls;

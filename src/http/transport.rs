@@ -81,6 +81,10 @@ impl Transport {
         Self { settings, plain: OnceCell::new(), secure: OnceCell::new() }
     }
 
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
         let s = &self.settings;
         if url.scheme() == "https" {
@@ -182,6 +186,7 @@ impl Transport {
                 Some(Ok(None)) => break,
             };
             progress.touch();
+            progress.received(chunk.len());
             empty = false;
             sink.take(&chunk).map_err(|f| match f {
                 Fault::TooLarge => too_large(),

@@ -141,7 +141,7 @@ static void everything(int port, int debug) {
   start(NULL, COGNITE_LOG_DEBUG);
   CHECK_STATUS(get(client, "/plain?limit=5&sig=canary-signature-11&X-Amz-Signature=canary-signature-12"), COGNITE_OK);
   CHECK_STATUS(get(client, "/retry?x=1"), COGNITE_OK);
-  CHECK_STATUS(get(client, "/gone"), COGNITE_ERR_API);
+  CHECK_STATUS(get(client, "/gone"), COGNITE_ERR_NOT_FOUND);
   CHECK_STATUS(post(client, body), COGNITE_OK);
   CHECK_STATUS(post(client, "{\"password\": \"canary-password-13\"}"), COGNITE_OK);
   CHECK_STATUS(get(locked_out, "/plain"), COGNITE_ERR_AUTH);
@@ -249,7 +249,7 @@ static void ends(int port) {
   /* removed while a record is being given: destroyed after it */
   slow_ms = 300;
   clear();
-  CHECK_STATUS(get(client, "/gone"), COGNITE_ERR_API);
+  CHECK_STATUS(get(client, "/gone"), COGNITE_ERR_NOT_FOUND);
   for (before = 0; before < 200 && records == 0; before++) server_pause_ms(10);
   before = destroyed_so_far();
   CHECK_STATUS(cognite_log_set_callback(NULL, NULL, NULL, 0, NULL), COGNITE_OK);

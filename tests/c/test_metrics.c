@@ -68,7 +68,7 @@ static void counts(void) {
   CHECK_STATUS(get(client, "/ok", 0), COGNITE_OK);
   turn = 0;
   CHECK_STATUS(get(client, "/retry", 0), COGNITE_OK);
-  CHECK_STATUS(get(client, "/gone", 0), COGNITE_ERR_API);
+  CHECK_STATUS(get(client, "/gone", 0), COGNITE_ERR_NOT_FOUND);
   CHECK_STATUS(get(client, "/hold", 200), COGNITE_ERR_TIMEOUT);
   CHECK_STATUS(cognite_client_post(client, "/events/list", "{\"a\":1}", 7, NULL, NULL, &response, NULL), COGNITE_OK);
   cognite_response_free(response);

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::class::Class;
 use super::error_body::{self, Refusal};
 use super::metrics::{self, Context, Metrics};
-use super::observe::{self, Ended};
+use super::observe::{self, Again, Ended};
 use super::progress::Progress;
 use super::retry::{Budget, Fault, pause, retry_after};
 use super::token::TokenTransport;
@@ -80,8 +80,9 @@ struct Ledger {
     doubt: bool,
     last: Option<String>,
     progress: Option<Arc<Progress>>,
-    /// For `debug` only: the token that was sent last and the answer that was refused.
+    /// The token that was sent last, so that it can be masked where an answer repeats it.
     token: Option<Header>,
+    /// For `debug` only: the answer that was refused.
     refused: Option<(HeaderMap, Vec<u8>)>,
 }
 
@@ -226,8 +227,8 @@ impl HttpClient {
                         continue;
                     }
                     let judged = self.judge(call, &answer, auto, ledger);
+                    ledger.token = token;
                     if self.checked.config.debug {
-                        ledger.token = token;
                         ledger.refused = Some((answer.headers, answer.body));
                     }
                     judged
@@ -247,7 +248,8 @@ impl HttpClient {
             }
             let reason = metrics::reason(&error);
             self.metrics.retry(&reason);
-            observe::retry(self.checked.config.debug, call, ledger.attempts, wait, &reason, &error);
+            let again = Again { attempt: ledger.attempts, wait, reason: &reason, error: &error };
+            observe::retry(self.checked.config.debug, call, ledger.token.as_ref(), &again);
             tokio::time::sleep(wait).await;
         }
     }

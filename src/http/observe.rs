@@ -47,6 +47,20 @@ fn url(call: &Call) -> String {
     }
 }
 
+/// The token as text, without its kind.
+fn token_text(token: Option<&Header>) -> Option<String> {
+    let text = latin1(token?.value.as_bytes());
+    Some(text.strip_prefix("Bearer ").unwrap_or(&text).to_owned())
+}
+
+/// A server may quote what it was sent.
+fn without_token(text: &str, token: Option<&Header>) -> String {
+    match token_text(token) {
+        Some(token) if token.len() >= 4 => text.replace(&token, "***"),
+        _ => text.to_owned(),
+    }
+}
+
 /// The body of a request as it was given, that is, not compressed.
 fn payload(call: &Call, token: Option<&str>) -> Option<String> {
     if call.headers.get(CONTENT_ENCODING).is_none_or(|v| v != "gzip") {
@@ -79,8 +93,8 @@ struct Facts {
 
 impl Facts {
     fn of(call: &Call, token: Option<&Header>, answer: Option<(&HeaderMap, &[u8])>) -> Self {
-        let token = token.map(|t| latin1(t.value.as_bytes()));
-        let token = token.as_deref().map(|t| t.strip_prefix("Bearer ").unwrap_or(t));
+        let token = token_text(token);
+        let token = token.as_deref();
         let mut sent = call.headers.clone();
         if let Some(t) = token
             && let Ok(mut value) = reqwest::header::HeaderValue::from_str(t)
@@ -123,7 +137,7 @@ pub fn done(debug: bool, call: &Call, token: Option<&Header>, ended: &Ended<'_>)
     let url = url(call);
     let (status, said) = match ended.outcome {
         Ok(r) => (r.status, r.status.to_string()),
-        Err(e) => (e.detail().http_status, e.message().to_owned()),
+        Err(e) => (e.detail().http_status, without_token(e.message(), token)),
     };
     let ms = ended.elapsed.as_millis();
     let message = format!("{} {url}: {said} ({} attempts, {ms} ms)", call.method, ended.attempts);
@@ -168,14 +182,24 @@ pub struct Ended<'a> {
     pub refused: Option<(&'a HeaderMap, &'a [u8])>,
 }
 
+/// An attempt that failed and will be repeated.
+pub struct Again<'a> {
+    pub attempt: u32,
+    pub wait: Duration,
+    pub reason: &'a str,
+    pub error: &'a Error,
+}
+
 /// A pause before a repeat.
-pub fn retry(debug: bool, call: &Call, attempt: u32, wait: Duration, reason: &str, error: &Error) {
+pub fn retry(debug: bool, call: &Call, token: Option<&Header>, again: &Again<'_>) {
+    let (attempt, reason) = (again.attempt, again.reason);
     if !debug && !log::enabled(Level::Info) {
         return;
     }
     let url = url(call);
-    let ms = wait.as_millis() as u64;
-    let message = format!("{} {url}: attempt {attempt} failed ({}); next in {ms} ms", call.method, error.message());
+    let ms = again.wait.as_millis() as u64;
+    let said = without_token(again.error.message(), token);
+    let message = format!("{} {url}: attempt {attempt} failed ({said}); next in {ms} ms", call.method);
     if debug {
         to_stderr(&message, &[("reason", reason.to_owned())]);
     }

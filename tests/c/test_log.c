@@ -86,7 +86,7 @@ static void a_answer(struct server *server, int fd) {
       "\"echo\":\"" TOKEN "\"}]}";
   static const char token[] = "{\"access_token\":\"" TOKEN "\",\"expires_in\":3600}";
   static const char refused[] = "{\"error\":\"invalid_client\",\"error_description\":\"no " SECRET "\"}";
-  static const char busy[] = "{\"error\":{\"code\":503,\"message\":\"busy\"}}";
+  static const char busy[] = "{\"error\":{\"code\":503,\"message\":\"busy " TOKEN "\"}}";
   static int turn = 0;
   if (strncmp(server->head, "POST /token", 11) == 0) server_reply(fd, "200 OK", "", token, sizeof token - 1);
   else if (strncmp(server->head, "POST /refused", 13) == 0) server_reply(fd, "401 Unauthorized", "", refused, sizeof refused - 1);

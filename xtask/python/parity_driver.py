@@ -32,7 +32,7 @@ def error(x):
     out = {"kind": kind, "class": type(x).__name__, "text": str(x)}
     for name in ("message", "code", "x_request_id", "missing", "duplicated", "cluster", "project", "extra"):
         value = getattr(x, name, None)
-        if value is not None and isinstance(x, (e.CogniteAPIError, e.CogniteProjectAccessError)):
+        if value is not None and (name, value) != ("extra", {}) and isinstance(x, (e.CogniteAPIError, e.CogniteProjectAccessError)):
             out[name] = value
     if kind == "project_access":
         out |= {"code": 401, "maybe_projects": x.maybe_projects}
@@ -63,6 +63,11 @@ def response(r):
     return out | ({"headers": headers} if headers else {})
 
 
+def plain(value):
+    """Numbers that JSON does not have are written {"$float": "NaN"}."""
+    return float(value["$float"]) if value.keys() == {"$float"} else value
+
+
 def guarded(run):
     try:
         return {"ok": run()}
@@ -82,7 +87,7 @@ def call(client, c):
 
 
 def main():
-    job, out = json.loads(sys.stdin.read()), {}
+    job, out = json.loads(sys.stdin.read(), object_hook=plain), {}
     global_config.disable_pypi_version_check = True
     if "global_settings" in job:
         out["global_settings"] = guarded(lambda: global_config.apply_settings(job["global_settings"]) or {})

@@ -10,7 +10,7 @@ struct Step {
     run: fn() -> Res<()>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "setup", what: "programs and headers that the checks need", run: setup::for_tests },
     Step {
         name: "fmt",
@@ -36,6 +36,11 @@ const STEPS: [Step; 11] = [
         name: "conformance",
         what: "recorded behaviour of the official Python SDK",
         run: || conformance::command(&[]),
+    },
+    Step {
+        name: "parity",
+        what: "scripts that were run through the Python SDK, replayed",
+        run: || conformance::parity::command(&["--recorded".into()]),
     },
     Step { name: "python", what: "the official Python SDK against the emulator", run: steps::python },
 ];

@@ -24,6 +24,10 @@ cargo xtask COMMAND
   conformance           replay what the official Python SDK was recorded doing, through the C API
       [--vectors DIR] [--area NAME] [--only TEXT] [--without REQUIREMENT] [--strict-quirks] [--verbose] [--release]
       [--driver COMMAND]     another implementation's driver instead of the one for this library
+  parity                run the scripts of tests/parity through the official Python SDK and through the library, and compare
+      [--record]             also write what the SDK did to tests/parity/recorded.json
+      [--recorded]           compare with that file instead of running the SDK
+      [--only TEXT] [--verbose]
   header [--check]      make include/cognite/cognite.h and abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
 ";
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),
+        Some("parity") => conformance::parity::command(rest),
         Some("header") => header::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),

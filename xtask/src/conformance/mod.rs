@@ -9,6 +9,7 @@ mod fixtures;
 mod http;
 mod macros;
 mod normal;
+pub mod parity;
 mod places;
 mod rules;
 mod run;

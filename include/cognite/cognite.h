@@ -797,7 +797,7 @@ COGNITE_API cognite_config *cognite_config_new(void);
  *     headers: {x-team: pumps}               # sent with every request
  *     timeout: 60                            # seconds to connect, and for each wait for data
  *     file_transfer_timeout: 600             # the same for file content
- *     debug: false                           # a line per call on standard error, without secrets
+ *     debug: false                           # calls on standard error, with bodies, secrets masked
  *     total_timeout: 600                     # seconds for a whole call, repeats and pauses included
  *     max_response_bytes: 268435456          # larger answers are refused
  *     gzip_min_bytes: 1024                   # smaller JSON bodies are not compressed
@@ -1002,7 +1002,8 @@ COGNITE_CHECKED cognite_status cognite_config_set_file_transfer_timeout_ms(cogni
                                                            cognite_error **err);
 
 /**
- * Writes a line per call to standard error: method, address without query, outcome, attempts, time. No secrets.
+ * Writes every call and repeat of the client to standard error: method, address, outcome, attempts, time, and with calls
+ * the headers and bodies, cut to 1000 characters. Secrets are masked. See also cognite_log_set_callback().
  *
  * @param config    The config. Not NULL.
  * @param on  1 or 0; the default is 0.

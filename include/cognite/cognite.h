@@ -217,16 +217,6 @@
 #define COGNITE_LOG_DEBUG 4
 
 /**
- * Records that wait at most; then the oldest is dropped. A host that writes to a slow disk must not fill the memory.
- */
-#define CAPACITY 1024
-
-/**
- * Characters of a body that are shown.
- */
-#define SHOWN 1000
-
-/**
  * A connection to one CDF project: its connections, its token, its limits. Used by any number of threads at a time.
  * Free it with cognite_client_free().
  */

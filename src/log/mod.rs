@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub use record::Record;
 
 /// Records that wait at most; then the oldest is dropped. A host that writes to a slow disk must not fill the memory.
-pub const CAPACITY: usize = 1024;
+const CAPACITY: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 /// Characters of a body that are shown.
-pub const SHOWN: usize = 1000;
+const SHOWN: usize = 1000;
 /// A larger body is not read for its secrets, and so not shown.
 const MOST: usize = 4 << 20;
 const MASK: &str = "***";

@@ -2,7 +2,7 @@
 
 mod body;
 
-pub use body::{SHOWN, body, cut};
+pub use body::{body, cut};
 
 /// Parts of a header or field name that mark its value as secret.
 const SENSITIVE: [&str; 13] = [

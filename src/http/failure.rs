@@ -18,7 +18,7 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         if let Some(io) = e.downcast_ref::<std::io::Error>() {
             io_kind = Some(io.kind());
             // A TLS failure hides inside an I/O error.
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = tls_inside(io) {
                 return (Cause::Tls, tls_sentence(tls, peer));
             }
         }
@@ -69,6 +69,18 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
     }
 }
 
+/// The TLS failure inside an I/O error, however often that is wrapped in others: `source` passes over what is inside.
+fn tls_inside(error: &std::io::Error) -> Option<&rustls::Error> {
+    let mut error = error;
+    loop {
+        let inner: &(dyn StdError + 'static) = error.get_ref()?;
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        error = inner.downcast_ref::<std::io::Error>()?;
+    }
+}
+
 /// Whether the transport gave the request back unsent (a kept-alive connection turned out to be closed).
 pub fn surely_unsent(error: &reqwest::Error) -> bool {
     if error.is_connect() {
@@ -102,4 +114,21 @@ pub fn tls_sentence(error: &rustls::Error, peer: &str) -> String {
         other => other.to_string(),
     };
     format!("no secure connection to {peer}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_failures_are_found_inside_io_errors() {
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let once = std::io::Error::new(ErrorKind::InvalidData, tls);
+        assert!(tls_inside(&once).is_some());
+        let twice = std::io::Error::new(ErrorKind::Other, once);
+        assert!(tls_inside(&twice).is_some());
+        assert!(tls_inside(&std::io::Error::other(twice)).is_some());
+        assert!(tls_inside(&std::io::Error::from(ErrorKind::TimedOut)).is_none());
+        assert!(tls_inside(&std::io::Error::other("words")).is_none());
+    }
 }

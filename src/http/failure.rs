@@ -125,7 +125,7 @@ mod tests {
         let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let once = std::io::Error::new(ErrorKind::InvalidData, tls);
         assert!(tls_inside(&once).is_some());
-        let twice = std::io::Error::new(ErrorKind::Other, once);
+        let twice = std::io::Error::other(once);
         assert!(tls_inside(&twice).is_some());
         assert!(tls_inside(&std::io::Error::other(twice)).is_some());
         assert!(tls_inside(&std::io::Error::from(ErrorKind::TimedOut)).is_none());

@@ -11,6 +11,7 @@ pub mod document;
 pub mod error;
 pub mod ffi;
 pub mod http;
+pub mod log;
 pub mod redact;
 pub mod runtime;
 pub mod sys;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with its height; a file may use layers below its own. `document` and `redact` are ground: plain functions
-/// over text. `config` may use `auth`, as a config holds credentials; never the other way.
-const HEIGHTS: [(&str, u32); 10] = [
+/// over text; `log` keeps records for the runtime to hand over. `config` may use `auth`, as a config holds credentials; never the other way.
+const HEIGHTS: [(&str, u32); 11] = [
     ("ffi", 9),
     ("api", 8),
     ("http", 7),
@@ -13,6 +13,7 @@ const HEIGHTS: [(&str, u32); 10] = [
     ("auth", 5),
     ("runtime", 4),
     ("sys", 3),
+    ("log", 3),
     ("document", 2),
     ("redact", 2),
     ("error", 1),

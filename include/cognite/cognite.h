@@ -208,6 +208,26 @@
 #define COGNITE_RETRY_UNSAFE 2
 
 /**
+ * A defect of the library, contained.
+ */
+#define COGNITE_LOG_ERROR 1
+
+/**
+ * A call or a login that failed; a setting that is dangerous or has no effect.
+ */
+#define COGNITE_LOG_WARNING 2
+
+/**
+ * Repeats, tokens obtained.
+ */
+#define COGNITE_LOG_INFO 3
+
+/**
+ * Every call.
+ */
+#define COGNITE_LOG_DEBUG 4
+
+/**
  * Cancels calls: one token for any number of calls, used by any number of threads at a time. Named in
  * cognite_request. Free it with cognite_cancel_free(), at any time after the calls were made.
  */
@@ -427,6 +447,17 @@ typedef struct cognite_request {
    */
   cognite_cancel *cancel;
 } cognite_request;
+
+/**
+ * Given one record at a time, on a callback thread of the library that does nothing else: never inside a call of the
+ * program's. May call the library, but for cognite_shutdown(); must not throw, longjmp or end the thread.
+ *
+ * @param user_data  As given to cognite_log_set_callback().
+ * @param level      COGNITE_LOG_ERROR to COGNITE_LOG_DEBUG; later versions may add some.
+ * @param record     One JSON object, NUL-terminated, without line ends. Valid during the callback only.
+ * @param len        Its length in bytes, without the NUL.
+ */
+typedef void (*cognite_log_callback)(void *user_data, int32_t level, const char *record, size_t len);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1194,7 +1225,7 @@ COGNITE_API cognite_config *cognite_config_new(void);
  *     headers: {x-team: pumps}               # sent with every request
  *     timeout: 60                            # seconds to connect, and for each wait for data
  *     file_transfer_timeout: 600             # the same for file content
- *     debug: false                           # a line per call on standard error, without secrets
+ *     debug: false                           # calls on standard error, with bodies, secrets masked
  *     total_timeout: 600                     # seconds for a whole call, repeats and pauses included
  *     max_response_bytes: 268435456          # larger answers are refused
  *     max_accepted_calls: 10000              # calls under way; beyond it they are answered BUSY
@@ -1412,7 +1443,8 @@ COGNITE_CHECKED cognite_status cognite_config_set_file_transfer_timeout_ms(cogni
                                                            cognite_error **err);
 
 /**
- * Writes a line per call to standard error: method, address without query, outcome, attempts, time. No secrets.
+ * Writes every call and repeat of the client to standard error: method, address, outcome, attempts, time, and with calls
+ * the headers and bodies, cut to 1000 characters. Secrets are masked. See also cognite_log_set_callback().
  *
  * @param config    The config. Not NULL.
  * @param on  1 or 0; the default is 0.
@@ -2722,6 +2754,128 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
  */
 COGNITE_CHECKED cognite_status cognite_process_usage(cognite_response **out,
                                      cognite_error **err);
+
+/**
+ * What a client has done since it was made, as a JSON object:
+ *
+ *     {"project":"p",
+ *      "requests":{"2xx":5,"4xx":0,…,"auth":0,"connection":0,"tls":0,"timeout":0,"decode":0,"cancelled":0,"other":0},
+ *      "attempts":6, "retries":{"429":1,…,"connection":0,"idle_timeout":0,"token_refused":0},
+ *      "sent_bytes":120, "received_bytes":3100,         bodies as they were on the wire
+ *      "token_refreshes":1, "token_failures":0,
+ *      "accepted":0, "in_flight":0,                     now
+ *      "pool_waits":0, "pool_waiting":0, "pool_wait_seconds":0.0,
+ *      "request_seconds":{"count":5,"sum_seconds":0.3,"buckets":[{"le":0.001,"count":0},…,{"le":null,"count":5}]},
+ *      "attempt_seconds":{…}}
+ *
+ * `requests` counts calls that ended, by the class of the answer or by what went wrong; `request_seconds` is the time of
+ * calls with repeats and pauses, `attempt_seconds` that of single requests. The numbers are not taken at one instant.
+ *
+ * @param client    The client. Not NULL.
+ * @param[out] out  A response whose body is the JSON. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_metrics(const cognite_client *client,
+                                      cognite_response **out,
+                                      cognite_error **err);
+
+/**
+ * The numbers of cognite_client_metrics() as a page for Prometheus (text format 0.0.4), each with the label `project`:
+ * `cognite_requests_total{outcome}`, `cognite_attempts_total`, `cognite_retries_total{reason}`,
+ * `cognite_sent_bytes_total`, `cognite_received_bytes_total`, `cognite_token_refreshes_total`,
+ * `cognite_token_failures_total`, `cognite_accepted_calls`, `cognite_in_flight_requests`, `cognite_pool_waits_total`,
+ * `cognite_pool_waiting`, `cognite_pool_wait_seconds_total`, and the histograms `cognite_request_duration_seconds` and
+ * `cognite_attempt_duration_seconds`. The library opens no port: serve the text, or write it to a file.
+ *
+ * @param client    The client. Not NULL.
+ * @param[out] out  A response whose body is the text. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_metrics_prometheus(const cognite_client *client,
+                                                 cognite_response **out,
+                                                 cognite_error **err);
+
+/**
+ * Looks at everything between this program and its project, step by step, and says what is wrong and what to do:
+ *
+ *     {"ok":false,
+ *      "checks":[{"name":"dns","ok":true,"detail":"api.example.com is 192.0.2.1","advice":"","elapsed_ms":3},…],
+ *      "text":"ok       config  …\nFAILED   tcp  …\n           -> what to do\n"}
+ *
+ * The checks, in this order: `config`, `proxy`, `dns`, `tcp`, `tls` (issuer and end of the certificate), `token`,
+ * `inspect` (`GET /api/v1/token/inspect`), `project` (`GET /api/v1/projects/{project}`), `clock` (against the server's
+ * `Date`). `ok` of a check is null when it was left out, as it does not apply or an earlier one failed. `text` is for a
+ * person. No secret is in either. A check that fails is a result, not an error.
+ *
+ * @param client      The client. Not NULL.
+ * @param timeout_ms  For all of it; what is not done by then is said to have failed. 0: 30000.
+ * @param[out] out    A response whose body is the JSON. Not NULL.
+ * @param[out] err    May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** on the network, `timeout_ms` at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_diagnose(cognite_client *client,
+                                       uint64_t timeout_ms,
+                                       cognite_response **out,
+                                       cognite_error **err);
+
+/**
+ * cognite_client_diagnose() that tells its result later.
+ *
+ * @param client      The client. Not NULL.
+ * @param timeout_ms  For all of it. 0: 30000.
+ * @param notify      Whom to tell. Not NULL.
+ * @param[out] err    May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_diagnose_async(cognite_client *client,
+                                             uint64_t timeout_ms,
+                                             const cognite_notify *notify,
+                                             cognite_error **err);
+
+/**
+ * Sets who is given the library's log records, for the whole process. Each is a JSON object:
+ *
+ *     {"time_ms":1700000000000,"level":"debug","event":"request","message":"GET https://… 200 (1 attempts, 12 ms)",
+ *      "method":"GET","url":"https://…","status":200,"attempts":1,"elapsed_us":12345,"request_id":"…",
+ *      "sent_bytes":0,"received_bytes":310}
+ *
+ * Every record has the first four members. Events: `request` (a call that ended; failed ones have `error`, `cause`,
+ * `in_doubt`), `retry` (`attempt`, `wait_ms`, `reason`, `url`), `token` (`ok`, `expires_in_s` or `error`), `warning`
+ * (`setting`), `panic` (`place`). Clients with `debug` add `headers`, `payload`, `response_headers` and
+ * `response_payload` to `request`, the payloads cut to 1000 characters. Secrets are masked in all of it: tokens,
+ * passwords, secret headers and fields, signatures in URLs.
+ *
+ * Records wait in an inbox of 1024; when it is full the oldest is dropped, and the next one that is delivered has
+ * `dropped`, the number. Records made before the first call of the process wait for it. cognite_shutdown() delivers what
+ * waits before it returns; after that none comes until the library is used again.
+ *
+ * @param callback   Given the records; NULL: nobody, and what waits is dropped.
+ * @param user_data  Handed to `callback` and `destroy`; the library does not look into it.
+ * @param destroy    Called exactly once with `user_data` when it is no longer needed: also when this function fails, and
+ *                   never while `callback` runs. May be NULL. Runs on the thread that replaces the callback, or if a
+ *                   record is just being given to it on the callback thread after that.
+ * @param level      The least important level wanted, COGNITE_LOG_ERROR to COGNITE_LOG_DEBUG; 0: COGNITE_LOG_INFO.
+ * @param[out] err   May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT (the callback that was there stays).
+ *
+ * **Blocks:** no. **Threads:** any number, also a callback. **Owns:** the library `user_data`. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_log_set_callback(cognite_log_callback callback,
+                                        void *user_data,
+                                        cognite_destroy destroy,
+                                        int32_t level,
+                                        cognite_error **err);
 
 /**
  * Ends all activity of the library in this process: refuses new calls, tells every call under way (SHUTDOWN), waits for

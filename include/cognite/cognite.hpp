@@ -469,9 +469,30 @@ class client {
     return call_async({"PUT", url, params, headers, body});
   }
 
+  // What was done so far, as JSON and for Prometheus; see cognite_client_metrics().
+  response metrics() const {
+    return own([&](auto out, auto err) { return cognite_client_metrics(get(), out, err); });
+  }
+  response metrics_prometheus() const {
+    return own([&](auto out, auto err) { return cognite_client_metrics_prometheus(get(), out, err); });
+  }
+  // What works and what does not, as JSON; see cognite_client_diagnose(). 0: the usual time.
+  response diagnose(std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) const {
+    const auto ms = timeout.count() > 0 ? static_cast<std::uint64_t>(timeout.count()) : 0;
+    return own([&](auto out, auto err) { return cognite_client_diagnose(get(), ms, out, err); });
+  }
+
   cognite_client* get() const noexcept { return raw_.get(); }
 
  private:
+  template <class F>
+  static response own(F&& call) {
+    cognite_response* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = call(&out, &err);
+    detail::check(status, err);
+    return response(out);
+  }
   explicit client(const cognite_config* from) {
     cognite_client* out = nullptr;
     cognite_error* err = nullptr;
@@ -509,6 +530,30 @@ class client {
 
   detail::owner<cognite_client, &cognite_client_free> raw_;
 };
+
+// Given log records, on a thread of the library: the level (COGNITE_LOG_ERROR to COGNITE_LOG_DEBUG) and a JSON object.
+using log_callback = std::function<void(int, std::string_view)>;
+
+namespace detail {
+inline void log_record(void* user_data, std::int32_t level, const char* record, std::size_t len) noexcept {
+  try {
+    (*static_cast<log_callback*>(user_data))(level, std::string_view(record, len));
+  } catch (...) {  // nothing may leave a callback of C
+  }
+}
+inline void log_destroy(void* user_data) noexcept { delete static_cast<log_callback*>(user_data); }
+}  // namespace detail
+
+// Sets who is given the log records of the process; an empty function: nobody. See cognite_log_set_callback().
+inline void set_log(log_callback to, int level = COGNITE_LOG_INFO) {
+  cognite_error* err = nullptr;
+  const bool some = static_cast<bool>(to);
+  auto state = some ? std::make_unique<log_callback>(std::move(to)) : nullptr;
+  // Also when this fails, the library calls the destroy function: it owns the state from here on.
+  auto status = cognite_log_set_callback(some ? &detail::log_record : nullptr, state.release(),
+                                         some ? &detail::log_destroy : nullptr, level, &err);
+  detail::check(status, err);
+}
 
 // Its destructor cancels what is pending, tells everyone, and joins every thread of the library. Make one in main(), first.
 // Not to be destroyed inside a callback.

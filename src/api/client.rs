@@ -47,14 +47,14 @@ pub struct Request<'a> {
 }
 
 pub struct Client {
-    http: HttpClient,
+    pub(super) http: HttpClient,
     standard: HeaderMap,
     accepted: AtomicUsize,
 }
 
 /// A call that was accepted: a place among the client's `max_accepted_calls`, given back when dropped.
 pub struct Accepted {
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     call: Option<Call>,
     _counted: [Held; 2],
 }
@@ -90,6 +90,22 @@ impl Client {
     /// A place for the question which `Authorization` value is in force.
     pub fn accept_authorization(self: &Arc<Self>) -> Result<Accepted, Error> {
         self.place(None)
+    }
+
+    /// A place for a look at what works and what does not.
+    pub fn accept_diagnosis(self: &Arc<Self>) -> Result<Accepted, Error> {
+        self.place(None)
+    }
+
+    /// What the client has done so far, as JSON.
+    pub fn metrics(&self) -> Response {
+        let json = self.http.metrics(self.accepted.load(Ordering::Relaxed), |m, c| m.to_json(c));
+        Response::of_json(&json)
+    }
+
+    /// The same in Prometheus' text form.
+    pub fn metrics_prometheus(&self) -> Response {
+        Response::of_text(self.http.metrics(self.accepted.load(Ordering::Relaxed), |m, c| m.to_prometheus(c)))
     }
 
     fn place(self: &Arc<Self>, call: Option<Call>) -> Result<Accepted, Error> {

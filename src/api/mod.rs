@@ -1,5 +1,6 @@
 //! What a caller can ask for, in terms of CDF rather than of HTTP.
 
 pub mod client;
+pub mod diagnose;
 
 pub use client::{Client, Request, RetryChoice};

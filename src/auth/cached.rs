@@ -29,7 +29,16 @@ pub enum Age {
 
 impl Cached {
     pub fn age(&self, leeway: Duration) -> Age {
-        judge(self.since.elapsed().max(self.since_wall.elapsed().unwrap_or_default()), self.lifetime, leeway)
+        judge(self.elapsed(), self.lifetime, leeway)
+    }
+
+    /// How long the token is good for yet.
+    pub fn left(&self) -> Duration {
+        self.lifetime.saturating_sub(self.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.since.elapsed().max(self.since_wall.elapsed().unwrap_or_default())
     }
 }
 

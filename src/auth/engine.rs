@@ -1,5 +1,6 @@
 //! Tokens from credentials: cached, renewed before they end, one request for any number of callers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +13,7 @@ use super::secret::Secret;
 use super::session::{Login, Session};
 use super::token_endpoint::{Asked, FormTransport};
 use crate::error::{Cause, Error};
+use crate::log::{self, Level, Record};
 use crate::runtime;
 
 /// A host that does not answer a question for a token within this time never will.
@@ -28,6 +30,48 @@ const FORCED_PAUSE: Duration = Duration::from_secs(30);
 pub struct Header {
     pub value: HeaderValue,
     generation: u64,
+}
+
+/// How often a token was obtained or could not be.
+#[derive(Default)]
+pub struct TokenCounts {
+    refreshed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl TokenCounts {
+    pub fn refreshed(&self) -> u64 {
+        self.refreshed.load(Ordering::Relaxed)
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts and logs one attempt to obtain a token.
+    fn note(&self, outcome: &Result<Header, Error>, lifetime: Option<Duration>) {
+        match outcome {
+            Ok(_) => {
+                self.refreshed.fetch_add(1, Ordering::Relaxed);
+                if log::enabled(Level::Info) {
+                    let record = Record::new(Level::Info, "token", "a token was obtained").with("ok", true);
+                    log::emit(record.with_known("expires_in_s", lifetime.map(|l| l.as_secs())));
+                }
+            }
+            Err(e) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                if log::enabled(Level::Warning) {
+                    log::emit(
+                        Record::new(Level::Warning, "token", e.message())
+                            .with("ok", false)
+                            .with("error", e.status().name())
+                            .with_known("oauth_error", e.detail().oauth_error.clone())
+                            .with("attempts", e.detail().attempts),
+                    );
+                }
+            }
+        }
+    }
 }
 
 type Outcome = Option<Result<Header, Error>>;
@@ -56,15 +100,31 @@ pub struct TokenEngine {
     transport: Arc<dyn FormTransport>,
     session: Session,
     state: Mutex<State>,
+    counts: TokenCounts,
 }
 
 impl TokenEngine {
     pub fn new(credentials: Credentials, transport: Arc<dyn FormTransport>) -> Arc<Self> {
-        Arc::new(Self { credentials, transport, session: Session::default(), state: Mutex::default() })
+        Arc::new(Self {
+            credentials,
+            transport,
+            session: Session::default(),
+            state: Mutex::default(),
+            counts: TokenCounts::default(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn counts(&self) -> &TokenCounts {
+        &self.counts
+    }
+
+    /// How long the token in hand is good for; `None` when there is none or its end is not known.
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.lock().cached.as_ref().map(Cached::left)
     }
 
     /// The `Authorization` value for an attempt that is about to be made. Runs on the engine; dropping the future
@@ -149,7 +209,9 @@ impl TokenEngine {
         tokio::spawn(async move {
             let engine = &landing.0;
             let outcome = runtime::panics::contained(Box::pin(engine.fetch(silently))).await.and_then(|r| r);
+            let lifetime = outcome.as_ref().ok().and_then(|p| p.lifetime);
             let outcome = outcome.and_then(|provided| engine.store(provided));
+            engine.counts.note(&outcome, lifetime);
             engine.lock().failed = outcome.is_err().then(Instant::now);
             drop(landing);
             let _ = tell.send(Some(outcome));

@@ -12,6 +12,7 @@ use crate::auth::Secret;
 use crate::auth::credentials::seconds;
 use crate::document::{parse_mapping, unknown_key};
 use crate::error::Error;
+use crate::log::{self, Level, Record};
 use crate::runtime;
 use crate::runtime::Threads;
 
@@ -150,8 +151,22 @@ pub fn apply_settings(input: &[u8]) -> Result<(), Error> {
             }
         }
         Ok(())
-    })
+    })?;
+    for key in document.map.keys().filter(|k| WITHOUT_EFFECT.contains(&k.as_str())) {
+        let message = format!("the setting {key} is kept but has no effect in this version");
+        log::emit(Record::new(Level::Warning, "warning", message).with("setting", key.as_str()));
+    }
+    Ok(())
 }
+
+/// Settings of the reference that are accepted so that one text serves both.
+const WITHOUT_EFFECT: [&str; 5] = [
+    "max_workers",
+    "follow_redirects",
+    "file_download_chunk_size",
+    "file_upload_chunk_size",
+    "silence_feature_preview_warnings",
+];
 
 fn put<T>(into: &mut T, value: Result<T, Error>) -> Result<(), Error> {
     *into = value?;

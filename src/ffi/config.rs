@@ -65,7 +65,7 @@ pub extern "C" fn cognite_config_new() -> *mut cognite_config {
 ///     headers: {x-team: pumps}               # sent with every request
 ///     timeout: 60                            # seconds to connect, and for each wait for data
 ///     file_transfer_timeout: 600             # the same for file content
-///     debug: false                           # a line per call on standard error, without secrets
+///     debug: false                           # calls on standard error, with bodies, secrets masked
 ///     total_timeout: 600                     # seconds for a whole call, repeats and pauses included
 ///     max_response_bytes: 268435456          # larger answers are refused
 ///     max_accepted_calls: 10000              # calls under way; beyond it they are answered BUSY

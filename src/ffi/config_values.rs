@@ -268,7 +268,8 @@ pub unsafe extern "C" fn cognite_config_set_file_transfer_timeout_ms(
     })
 }
 
-/// Writes a line per call to standard error: method, address without query, outcome, attempts, time. No secrets.
+/// Writes every call and repeat of the client to standard error: method, address, outcome, attempts, time, and with calls
+/// the headers and bodies, cut to 1000 characters. Secrets are masked. See also cognite_log_set_callback().
 ///
 /// @param config    The config. Not NULL.
 /// @param on  1 or 0; the default is 0.

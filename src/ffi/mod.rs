@@ -44,6 +44,12 @@ pub mod shortcuts;
 
 pub mod usage;
 
+pub mod metrics;
+
+pub mod diagnose;
+
+pub mod log;
+
 pub mod shutdown;
 
 #[cfg(feature = "testing")]

@@ -1,7 +1,7 @@
 //! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -12,6 +12,8 @@ use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
 use super::gate::{Gate, Gates};
+use super::metrics::{self, Context, Metrics};
+use super::observe::{self, Again, Ended};
 use super::progress::Progress;
 use super::proxy::Route;
 use super::redirect::Place;
@@ -23,6 +25,7 @@ use crate::auth::engine::Header;
 use crate::config::global::Global;
 use crate::config::{Checked, global};
 use crate::error::{Cause, Error, Phase, Status};
+use crate::log::{self, Level, Record};
 use crate::runtime::CancelToken;
 
 /// The look at `/token/inspect` after a 401 must not make the failure much slower.
@@ -60,20 +63,20 @@ pub struct Response {
 impl Response {
     /// A document of the library's own: no HTTP status, no headers.
     pub fn of_json(value: &serde_json::Value) -> Self {
-        Self {
-            status: 0,
-            headers: HeaderMap::new(),
-            body: value.to_string().into_bytes(),
-            attempts: 0,
-            elapsed: Duration::ZERO,
-        }
+        Self::of_text(value.to_string())
+    }
+
+    /// The same for other text.
+    pub fn of_text(text: String) -> Self {
+        Self { status: 0, headers: HeaderMap::new(), body: text.into_bytes(), attempts: 0, elapsed: Duration::ZERO }
     }
 }
 
 pub struct HttpClient {
     checked: Checked,
-    transport: Arc<Transport>,
-    tokens: Arc<TokenEngine>,
+    pub(super) transport: Arc<Transport>,
+    pub(super) tokens: Arc<TokenEngine>,
+    metrics: Metrics,
     /// Exchanges at a time: the reference's connection pool size.
     permits: Semaphore,
     gates: Gates,
@@ -87,6 +90,10 @@ struct Ledger {
     doubt: bool,
     last: Option<String>,
     progress: Option<Arc<Progress>>,
+    /// The token that was sent last, so that it can be masked where an answer repeats it.
+    token: Option<Header>,
+    /// For `debug` only: the answer that was refused.
+    refused: Option<(HeaderMap, Vec<u8>)>,
 }
 
 impl HttpClient {
@@ -106,13 +113,24 @@ impl HttpClient {
             network: config.network.clone(),
             routes: [route(false)?, route(true)?],
         }));
-        if config.debug && global.disable_ssl {
-            warn("certificates are not checked (disable_ssl): anyone on the way can read and change what is sent");
+        if global.disable_ssl {
+            let what = "certificates are not checked (disable_ssl): anyone on the way can read and change what is sent";
+            log::emit(Record::new(Level::Warning, "warning", what).with("setting", "disable_ssl"));
+            if config.debug {
+                warn(what);
+            }
         }
         let form = TokenTransport { transport: Arc::clone(&transport), timeout: config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
         let gates = Gates::of(&checked.base_url.url.origin().ascii_serialization(), &checked.project);
-        Ok(Self { checked, transport, tokens, permits: Semaphore::new(global.pool_size as usize), gates })
+        Ok(Self {
+            checked,
+            transport,
+            tokens,
+            metrics: Metrics::default(),
+            permits: Semaphore::new(global.pool_size as usize),
+            gates,
+        })
     }
 
     /// The settings in force now for this client.
@@ -128,6 +146,11 @@ impl HttpClient {
         &self.checked
     }
 
+    /// What was counted so far. `accepted`: calls taken on and not ended.
+    pub fn metrics<T>(&self, accepted: usize, read: impl FnOnce(&Metrics, &Context<'_>) -> T) -> T {
+        read(&self.metrics, &Context { project: &self.checked.project, accepted, tokens: self.tokens.counts() })
+    }
+
     /// The `Authorization` value the client would send now.
     pub async fn authorization(&self) -> Result<String, Error> {
         let total = self.checked.config.total_timeout;
@@ -138,7 +161,7 @@ impl HttpClient {
     }
 
     pub async fn call(&self, call: Call) -> Result<Response, Error> {
-        let started = Instant::now();
+        let mark = self.metrics.call();
         let deadline = tokio::time::Instant::now() + call.total;
         let mut ledger = Ledger::default();
         let work = self.attempts(&call, deadline, &mut ledger);
@@ -155,15 +178,15 @@ impl HttpClient {
         };
         match outcome {
             Ok(answer) => {
-                let elapsed = started.elapsed();
-                self.log(&call, ledger.attempts, elapsed, &format!("{}", answer.status));
-                Ok(Response {
+                let response = Response {
                     status: answer.status,
                     headers: answer.headers,
                     body: answer.body,
                     attempts: ledger.attempts,
-                    elapsed,
-                })
+                    elapsed: mark.end(Ok(answer.status)),
+                };
+                self.tell(&call, &ledger, response.elapsed, Ok(&response));
+                Ok(response)
             }
             Err(mut error) => {
                 let d = error.detail_mut();
@@ -174,21 +197,17 @@ impl HttpClient {
                 }
                 d.method = Some(call.method.to_string());
                 d.url = Some(crate::redact::url(call.url.as_str()));
-                self.log(&call, ledger.attempts, started.elapsed(), error.message());
+                let elapsed = mark.end(Err(&error));
+                self.tell(&call, &ledger, elapsed, Err(&error));
                 Err(error)
             }
         }
     }
 
-    /// `debug`: a line on standard error per call, as the reference has it; nothing that can be a secret.
-    fn log(&self, call: &Call, attempts: u32, elapsed: Duration, outcome: &str) {
-        if self.checked.config.debug {
-            use std::io::Write;
-            let url = crate::redact::url(call.url.as_str());
-            let ms = elapsed.as_millis();
-            let line = format!("[cognite] {} {url}: {outcome} ({attempts} attempts, {ms} ms)\n", call.method);
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
+    fn tell(&self, call: &Call, ledger: &Ledger, elapsed: Duration, outcome: Result<&Response, &Error>) {
+        let refused = ledger.refused.as_ref().map(|(h, b)| (h, &b[..]));
+        let ended = Ended { attempts: ledger.attempts, elapsed, outcome, refused };
+        observe::done(self.checked.config.debug, call, ledger.token.as_ref(), &ended);
     }
 
     async fn attempts(
@@ -202,13 +221,15 @@ impl HttpClient {
         let mut place = Place::start(&call.url, call.authorize);
         loop {
             call.gate.pass().await;
-            let permit = self.permits.acquire().await.map_err(|_| Error::shutdown())?;
+            let permit = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
             let token = if place.authorize { Some(self.tokens.header().await?) } else { None };
             let progress = Progress::new(!call.body.is_empty());
             ledger.attempts += u32::from(place.hops == 0);
             ledger.progress = Some(Arc::clone(&progress));
             let left = call.gate.left();
+            let mark = self.metrics.exchange(&progress);
             let outcome = self.transport.exchange(self.request(call, &place, token.as_ref()), &progress).await;
+            drop(mark);
             ledger.progress = None;
             drop(permit);
             let (error, fault, sent, asked) = match outcome {
@@ -217,6 +238,7 @@ impl HttpClient {
                         self.tokens.accepted(token);
                     }
                     call.gate.answered(left, false, None);
+                    ledger.token = token.filter(|_| self.checked.config.debug);
                     return Ok(answer);
                 }
                 Ok(answer)
@@ -237,10 +259,15 @@ impl HttpClient {
                     {
                         renewed = true;
                         place = Place::start(&call.url, call.authorize);
+                        self.metrics.retry("token_refused");
                         continue;
                     }
                     let judged = self.judge(call, &answer, auto, ledger);
                     call.gate.answered(left, answer.status == 429, judged.3);
+                    ledger.token = token;
+                    if self.checked.config.debug {
+                        ledger.refused = Some((answer.headers, answer.body));
+                    }
                     judged
                 }
                 Err(failure) => judge_failure(failure, ledger),
@@ -256,6 +283,10 @@ impl HttpClient {
             if tokio::time::Instant::now() + wait >= deadline {
                 return Err(error);
             }
+            let reason = metrics::reason(&error);
+            self.metrics.retry(&reason);
+            let again = Again { attempt: ledger.attempts, wait, reason: &reason, error: &error };
+            observe::retry(self.checked.config.debug, call, ledger.token.as_ref(), &again);
             tokio::time::sleep(wait).await;
             place = Place::start(&call.url, call.authorize);
         }

@@ -17,6 +17,7 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         }
         if let Some(io) = e.downcast_ref::<std::io::Error>() {
             io_kind = Some(io.kind());
+            // A TLS failure hides inside an I/O error.
             if let Some(tls) = tls_inside(io) {
                 return (Cause::Tls, tls_sentence(tls, peer));
             }
@@ -82,12 +83,15 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
     }
 }
 
-/// A TLS failure hides inside an I/O error, which may itself be inside another one; `source` passes over both.
-fn tls_inside(io: &std::io::Error) -> Option<&rustls::Error> {
-    let inner = io.get_ref()?;
-    match inner.downcast_ref::<std::io::Error>() {
-        Some(io) => tls_inside(io),
-        None => inner.downcast_ref::<rustls::Error>(),
+/// The TLS failure inside an I/O error, however often that is wrapped in others: `source` passes over what is inside.
+fn tls_inside(error: &std::io::Error) -> Option<&rustls::Error> {
+    let mut error = error;
+    loop {
+        let inner: &(dyn StdError + 'static) = error.get_ref()?;
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        error = inner.downcast_ref::<std::io::Error>()?;
     }
 }
 
@@ -106,7 +110,7 @@ pub fn surely_unsent(error: &reqwest::Error) -> bool {
     false
 }
 
-fn tls_sentence(error: &rustls::Error, peer: &str) -> String {
+pub fn tls_sentence(error: &rustls::Error, peer: &str) -> String {
     use rustls::CertificateError as C;
     let why = match error {
         rustls::Error::InvalidCertificate(C::UnknownIssuer) => {
@@ -124,4 +128,21 @@ fn tls_sentence(error: &rustls::Error, peer: &str) -> String {
         other => other.to_string(),
     };
     format!("no secure connection to {peer}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_failures_are_found_inside_io_errors() {
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let once = std::io::Error::new(ErrorKind::InvalidData, tls);
+        assert!(tls_inside(&once).is_some());
+        let twice = std::io::Error::other(once);
+        assert!(tls_inside(&twice).is_some());
+        assert!(tls_inside(&std::io::Error::other(twice)).is_some());
+        assert!(tls_inside(&std::io::Error::from(ErrorKind::TimedOut)).is_none());
+        assert!(tls_inside(&std::io::Error::other("words")).is_none());
+    }
 }

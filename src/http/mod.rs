@@ -1,6 +1,7 @@
 //! Requests: addresses, bodies, one exchange, repeats that are safe, errors from answers.
 
 pub mod body;
+pub mod certificate;
 pub mod class;
 pub mod client;
 pub mod cut;
@@ -8,6 +9,9 @@ pub mod error_body;
 pub mod failure;
 pub mod gate;
 pub mod headers;
+pub mod metrics;
+pub mod observe;
+pub mod probe;
 pub mod progress;
 pub mod proxy;
 pub mod redirect;

@@ -27,6 +27,8 @@ pub struct Progress {
     connecting: AtomicU32,
     body_taken: AtomicBool,
     has_body: bool,
+    sent_bytes: AtomicU64,
+    received_bytes: AtomicU64,
 }
 
 impl Progress {
@@ -37,11 +39,27 @@ impl Progress {
             connecting: AtomicU32::new(0),
             body_taken: AtomicBool::new(false),
             has_body,
+            sent_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
         })
     }
 
     pub fn touch(&self) {
         self.last.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of the body handed to the connection.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the answer's body that came, as they were on the wire.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn received(&self, bytes: usize) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// A connection is being made: the connect timeout rules, not the idle one.
@@ -84,6 +102,7 @@ impl Body for Upload {
             return Poll::Ready(None);
         }
         let n = self.bytes.len().min(FRAME);
+        self.progress.sent_bytes.fetch_add(n as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(self.bytes.split_to(n)))))
     }
 

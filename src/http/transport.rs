@@ -83,6 +83,15 @@ impl Transport {
         Self { settings, plain: OnceCell::new(), secure: OnceCell::new() }
     }
 
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The proxy that requests to `url` go through, if that is known here.
+    pub fn proxy_for(&self, url: &Url) -> Option<&Url> {
+        self.route(url).for_url(url)
+    }
+
     fn route(&self, url: &Url) -> &Route {
         &self.settings.routes[usize::from(url.scheme() == "https")]
     }
@@ -206,6 +215,7 @@ impl Transport {
                 Some(Ok(None)) => break,
             };
             progress.touch();
+            progress.received(chunk.len());
             empty = false;
             sink.take(&chunk).map_err(|f| match f {
                 Fault::TooLarge => too_large(),

@@ -15,6 +15,7 @@ use super::panics::{self, contained};
 use super::threads::Threads;
 use super::usage::THREADS;
 use crate::error::{Error, Status};
+use crate::log;
 use crate::sys::process;
 use crate::sys::signals::{Kind, Masked, mask_this_thread};
 
@@ -34,6 +35,8 @@ pub struct Engine {
     /// Asks the host for things (tokens). Apart from the completions, so that a callback which waits for a call that
     /// waits for a token does not wait for itself.
     askers: Dispatcher,
+    /// Hands log records over. Apart from both, so that a slow log delays nothing else.
+    loggers: Dispatcher,
     /// Calls between being accepted and being handed to the runtime; a shutdown lets them finish that step.
     submitting: AtomicUsize,
     /// Calls handed to the runtime and not ended.
@@ -98,6 +101,7 @@ impl Engine {
             runtime: Mutex::new(Some(runtime)),
             dispatcher: Dispatcher::new(threads.callback(), &threads),
             askers: Dispatcher::new(1, &threads),
+            loggers: Dispatcher::new(1, &threads),
             submitting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             stopping: CancelToken::default(),
@@ -135,7 +139,12 @@ pub fn enter() -> Result<Use, Error> {
             }
             OWNER.store(process::id(), Ordering::Release);
             *state = State::Running(Arc::clone(&engine));
-            engine
+            log::set_courier(carry);
+            engine.submitting.fetch_add(1, Ordering::Acquire);
+            drop(state);
+            // Records made before there was an engine.
+            log::resume();
+            return Ok(Use(engine));
         }
     };
     engine.submitting.fetch_add(1, Ordering::Acquire);
@@ -250,6 +259,34 @@ pub fn run_later(job: Job) -> Result<(), Error> {
     }
 }
 
+/// Has log records delivered, one job each, so that an exiting process does not wait for all of them. Answers false while
+/// there is no engine: records wait for the next one, or for the end of the shutdown that is going on.
+fn carry() -> bool {
+    match &*lock(&STATE) {
+        State::Running(engine) => {
+            let engine = Arc::clone(engine);
+            carry_with(engine)
+        }
+        _ => false,
+    }
+}
+
+fn carry_with(engine: Arc<Engine>) -> bool {
+    let next = Arc::clone(&engine);
+    engine.loggers.push(Box::new(move || {
+        if log::deliver_one() {
+            carry_with(next);
+        }
+    }))
+}
+
+/// Delivers what waits on a thread of its own, when there is no engine.
+fn flush_records() {
+    let dispatcher = Dispatcher::new(1, &lock(&CHOSEN).clone().unwrap_or_default());
+    dispatcher.push(Box::new(|| while log::deliver_one() {}));
+    dispatcher.close();
+}
+
 /// Refuses new calls, ends the running ones (each is told), waits until the last callback has returned, joins every
 /// thread. Afterwards the next call starts afresh. A second caller waits for the first.
 pub fn shutdown() -> Result<(), Error> {
@@ -266,7 +303,13 @@ pub fn shutdown() -> Result<(), Error> {
         let mut state = lock(&STATE);
         loop {
             match &*state {
-                State::Stopped => return Ok(()),
+                State::Stopped => {
+                    drop(state);
+                    if log::waiting() {
+                        flush_records();
+                    }
+                    return Ok(());
+                }
                 State::Stopping(_) => state = STOPPED.wait(state).unwrap_or_else(PoisonError::into_inner),
                 State::Running(engine) => {
                     let engine = Arc::clone(engine);
@@ -291,6 +334,9 @@ pub fn shutdown() -> Result<(), Error> {
     }
     engine.askers.close();
     engine.dispatcher.close();
+    // Last, as the tasks and callbacks above may have had something to say.
+    carry_with(Arc::clone(&engine));
+    engine.loggers.close();
     OWNER.store(0, Ordering::Release);
     *lock(&STATE) = State::Stopped;
     STOPPED.notify_all();

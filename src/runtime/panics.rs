@@ -9,6 +9,7 @@ use std::sync::Once;
 use std::task::{Context, Poll};
 
 use crate::error::Error;
+use crate::log::{self, Level, Record};
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -39,6 +40,11 @@ pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Error> {
     let result = catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let place = LAST.with(|l| l.borrow_mut().take()).unwrap_or_default();
         drop_quietly(payload);
+        // In a forked child the inbox may be locked for ever.
+        if log::enabled(Level::Error) && !super::is_forked_child() {
+            let message = format!("a defect of libcognite was contained: panic at {place}; please report it");
+            log::emit(Record::new(Level::Error, "panic", message).with("place", place.as_str()));
+        }
         Error::internal(format!("panic at {place}"))
     });
     DEPTH.with(|d| d.set(d.get() - 1));

@@ -228,6 +228,31 @@ void queues(cognite::client& client, const std::string& base) {
   THROWS(COGNITE_ERR_SHUTDOWN, (void)queue.next(std::chrono::milliseconds(0)));
 }
 
+void sight(const cognite::client& client, const std::string& base) {
+  std::atomic<int> records{0};
+  auto held = std::make_shared<int>(0);
+  cognite::set_log([&records, held](int level, std::string_view record) {
+    if (level == COGNITE_LOG_DEBUG && record.find("\"event\":\"request\"") != std::string_view::npos) ++records;
+    throw 1;  // stays inside
+  }, COGNITE_LOG_DEBUG);
+  CHECK(client.get(base + "/assets").http_status() == 200);
+  for (int i = 0; i < 500 && records == 0; i++) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(records == 1);
+  cognite::set_log({});
+  for (int i = 0; i < 500 && held.use_count() > 1; i++) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(held.use_count() == 1);
+  CHECK(client.metrics().body().find("\"2xx\":") != std::string_view::npos);
+  CHECK(client.metrics_prometheus().body().find("cognite_requests_total{") != std::string_view::npos);
+  CHECK(client.diagnose(std::chrono::seconds(20)).body().substr(0, 11) == "{\"ok\":true,");
+  bool refused = false;
+  try {
+    cognite::set_log([](int, std::string_view) {}, 77);
+  } catch (const cognite::error& e) {
+    refused = e.status() == COGNITE_ERR_INVALID_ARGUMENT;
+  }
+  CHECK(refused);
+}
+
 }  // namespace
 
 int main() {
@@ -241,6 +266,7 @@ int main() {
     callbacks(client, base);
     providers(client, base);
     queues(client, base);
+    sight(client, base);
   }
   std::cout << passed << " passed, " << failed << " failed" << std::endl;
   return failed > 0 || passed == 0 ? 1 : 0;

@@ -10,7 +10,7 @@ struct Step {
     run: fn() -> Res<()>,
 }
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step { name: "setup", what: "programs and headers that the checks need", run: setup::for_tests },
     Step {
         name: "fmt",
@@ -40,6 +40,11 @@ const STEPS: [Step; 15] = [
         run: || conformance::command(&[]),
     },
     Step { name: "faults", what: "the quick part of the fault matrix", run: || faults::command(&["--fast".into()]) },
+    Step {
+        name: "parity",
+        what: "scripts that were run through the Python SDK, replayed",
+        run: || conformance::parity::command(&["--recorded".into()]),
+    },
     Step { name: "python", what: "the official Python SDK against the emulator", run: steps::python },
     Step { name: "browser", what: "an interactive login in chromium", run: browser::login },
 ];

@@ -29,6 +29,10 @@ cargo xtask COMMAND
   conformance           replay what the official Python SDK was recorded doing, through the C API
       [--vectors DIR] [--area NAME] [--only TEXT] [--without REQUIREMENT] [--strict-quirks] [--verbose] [--release]
       [--driver COMMAND]     another implementation's driver instead of the one for this library
+  parity                run the scripts of tests/parity through the official Python SDK and through the library, and compare
+      [--record]             also write what the SDK did to tests/parity/recorded.json
+      [--recorded]           compare with that file instead of running the SDK
+      [--only TEXT] [--verbose]
   faults [--fast] [--only TEXT]
                         every phase of a request hit by every fault, through the C API; counts what reached the server
   hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::command(rest),
         Some("faults") => faults::command(rest),
         Some("hazards") => hazards::command(rest),
+        Some("parity") => conformance::parity::command(rest),
         Some("header") => header::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),

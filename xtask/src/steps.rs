@@ -68,7 +68,7 @@ pub fn python() -> Res<()> {
 }
 
 /// A virtual environment with the SDK, kept in the target folder; its interpreter.
-fn venv() -> Res<PathBuf> {
+pub fn venv() -> Res<PathBuf> {
     let dir = sh::target().join("venv");
     let python = dir.join("bin/python");
     let done = dir.join(PYTHON_SDK);

@@ -42,7 +42,7 @@ impl Differences {
     pub fn check_names(&self, vectors: &[Json]) -> Res<()> {
         let known = |name: &String| vectors.iter().any(|v| v.text_of("name") == Some(name));
         match self.entries.keys().find(|n| !known(n)) {
-            Some(name) => Err(format!("differences.json names {name}, but there is no such vector")),
+            Some(name) => Err(format!("differences.json names {name}, but there is no such vector or script")),
             None => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ pub mod fixtures;
 pub mod http;
 mod macros;
 mod normal;
+pub mod parity;
 mod places;
 mod rules;
 mod run;

@@ -62,10 +62,35 @@ pub fn replay(bench: &Bench, vector: &Json) -> Verdict {
 }
 
 fn try_replay(bench: &Bench, vector: &Json) -> Result<Verdict, String> {
+    let (vector, ran) = match perform(bench, vector)? {
+        Ok(done) => done,
+        Err(unsupported) => return Ok(unsupported),
+    };
+    let problems = problems(&vector, &ran.got, &ran.server, &ran.places);
+    Ok(if problems.is_empty() { Verdict::Same } else { Verdict::Differs(problems) })
+}
+
+/// What a driver did with a script: the members `expected_requests` and `expected_outcome` of a vector that says so.
+pub fn observe(bench: &Bench, script: &Json) -> Result<Json, String> {
+    let Ok((_, ran)) = perform(bench, script)? else { return Err("the driver cannot do this".into()) };
+    let requests = ran.server.received();
+    let requests = requests.iter().map(|r| normal::request(r, &ran.places, &ran.server.ports)).collect();
+    let group = Json::Map(vec![("order".into(), Json::str("sequential")), ("requests".into(), Json::List(requests))]);
+    Ok(Json::Map(vec![("expected_requests".into(), Json::List(vec![group])), ("expected_outcome".into(), ran.got)]))
+}
+
+struct Ran {
+    got: Json,
+    server: Server,
+    places: Places,
+}
+
+/// Runs the driver on an expanded vector. The inner error: it cannot be done here, and why.
+fn perform(bench: &Bench, vector: &Json) -> Result<Result<(Json, Ran), Verdict>, String> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let text = vector.write(true);
     if let Some(missing) = missing_fixture(bench, &text) {
-        return Ok(Verdict::Unsupported(format!("no {missing}: the openssl program is needed")));
+        return Ok(Err(Verdict::Unsupported(format!("no {missing}: the openssl program is needed"))));
     }
     let vector = expand(vector)?;
     let name = format!("v{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -97,13 +122,12 @@ fn try_replay(bench: &Bench, vector: &Json) -> Result<Verdict, String> {
 
     let results = ["global_settings", "config"].iter().filter_map(|k| got.get(k)).chain(got.list_of("calls"));
     if results.into_iter().any(|r| r.get("unsupported").is_some_and(Json::is_true)) {
-        return Ok(Verdict::Unsupported("an operation the driver does not have".into()));
+        return Ok(Err(Verdict::Unsupported("an operation the driver does not have".into())));
     }
     if let Some(ms) = vector.get("settle_ms").and_then(Json::as_f64) {
         thread::sleep(Duration::from_secs_f64(ms / 1000.0));
     }
-    let problems = problems(&vector, &got, &server, &places);
-    Ok(if problems.is_empty() { Verdict::Same } else { Verdict::Differs(problems) })
+    Ok(Ok((vector, Ran { got, server, places })))
 }
 
 /// The first fixture named by the vector that could not be made on this machine.

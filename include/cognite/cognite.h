@@ -807,7 +807,8 @@ COGNITE_CHECKED cognite_status cognite_credentials_set_form_field(cognite_creden
                                                   cognite_error **err);
 
 /**
- * How long before its end a token counts as used up. A token that lives no longer than this is used for half its life.
+ * How long before its end a token counts as used up. Unless this is set, a token that lives no longer than the default
+ * is used for half its life; if it is set, such a token is asked for anew for each request.
  *
  * @param credentials  Credentials of an OAuth login. Not NULL.
  * @param leeway_ms    Milliseconds up to a day; the default is 30 s.

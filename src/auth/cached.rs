@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::credentials::Leeway;
 use super::engine::Header;
 
 /// How much earlier than it must be a token is renewed behind the callers' backs, at most.
@@ -28,7 +29,7 @@ pub enum Age {
 }
 
 impl Cached {
-    pub fn age(&self, leeway: Duration) -> Age {
+    pub fn age(&self, leeway: Leeway) -> Age {
         judge(self.elapsed(), self.lifetime, leeway)
     }
 
@@ -42,10 +43,10 @@ impl Cached {
     }
 }
 
-fn judge(age: Duration, lifetime: Duration, leeway: Duration) -> Age {
-    // A token that lives no longer than the leeway would be asked for at every request.
-    let leeway = if leeway >= lifetime { lifetime / 2 } else { leeway };
-    let useful = lifetime - leeway;
+fn judge(age: Duration, lifetime: Duration, leeway: Leeway) -> Age {
+    // A token that lives no longer than the leeway is asked for at every request: only if somebody wants it so.
+    let half = leeway.time >= lifetime && !leeway.chosen;
+    let useful = if half { lifetime / 2 } else { lifetime.saturating_sub(leeway.time) };
     let early = (useful / 8).min(LONGEST_EARLY);
     if age >= lifetime {
         Age::Dead
@@ -77,8 +78,12 @@ mod tests {
             (0, 10, 10, Age::Fresh),
             (9, 10, 0, Age::Early),
         ] {
-            assert_eq!(judge(s(age), s(lifetime), s(leeway)), want, "{age} of {lifetime}");
+            let leeway = Leeway { time: s(leeway), chosen: false };
+            assert_eq!(judge(s(age), s(lifetime), leeway), want, "{age} of {lifetime}");
         }
+        let chosen = Leeway { time: s(30), chosen: true };
+        assert_eq!(judge(s(0), s(10), chosen), Age::Late);
+        assert_eq!(judge(s(0), s(3600), chosen), Age::Fresh);
     }
 
     #[test]
@@ -90,14 +95,15 @@ mod tests {
             since_wall,
             lifetime: hour,
         };
+        let none = Leeway { time: Duration::ZERO, chosen: true };
         let (now, wall) = (Instant::now(), SystemTime::now());
-        assert_eq!(cached(now, wall).age(Duration::ZERO), Age::Fresh);
+        assert_eq!(cached(now, wall).age(none), Age::Fresh);
         // Set forward by two hours, or asleep for two hours.
-        assert_eq!(cached(now, wall - 2 * hour).age(Duration::ZERO), Age::Dead);
+        assert_eq!(cached(now, wall - 2 * hour).age(none), Age::Dead);
         // Set back by two hours: the other clock knows better.
-        assert_eq!(cached(now, wall + 2 * hour).age(Duration::ZERO), Age::Fresh);
+        assert_eq!(cached(now, wall + 2 * hour).age(none), Age::Fresh);
         if let Some(before) = now.checked_sub(hour) {
-            assert_eq!(cached(before, wall + 2 * hour).age(Duration::ZERO), Age::Dead);
+            assert_eq!(cached(before, wall + 2 * hour).age(none), Age::Dead);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Logging in with a client certificate: no secret is sent, but a statement signed with the certificate's private key.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -10,7 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
 use super::authority::{Authority, Endpoints};
-use super::credentials::{DEFAULT_LEEWAY, Scopes};
+use super::credentials::{Leeway, Scopes};
 use super::form::{Form, base64url, base64url_padded};
 use super::token_endpoint::FormRequest;
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub struct ClientCertificate {
     pub authority: Authority,
     pub client_id: String,
     pub scopes: Scopes,
-    pub leeway: Duration,
+    pub leeway: Leeway,
     thumbprint: [u8; 20],
     key: Arc<RsaKeyPair>,
 }
@@ -65,7 +65,7 @@ impl ClientCertificate {
             authority,
             client_id: client_id.to_owned(),
             scopes,
-            leeway: DEFAULT_LEEWAY,
+            leeway: Leeway::default(),
             thumbprint,
             key: Arc::new(key),
         })

@@ -15,8 +15,22 @@ use super::person::Person;
 use super::secret::Secret;
 use crate::error::Error;
 
-/// How long before its end a token counts as used up (the reference's default).
+/// The reference's default.
 pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+
+/// How long before its end a token counts as used up, and whether somebody chose that.
+#[derive(Clone, Copy, Debug)]
+pub struct Leeway {
+    pub time: Duration,
+    /// Chosen: kept to, also when a token lives no longer than that. Not chosen: such a token is used for half its life.
+    pub chosen: bool,
+}
+
+impl Default for Leeway {
+    fn default() -> Self {
+        Self { time: DEFAULT_LEEWAY, chosen: false }
+    }
+}
 
 /// A token as a provider of the host's hands it over.
 pub struct Provided {
@@ -78,7 +92,7 @@ pub struct ClientCredentials {
     pub fields: Vec<(String, Secret)>,
     /// The same as the caller wrote them, for the redacted text form.
     pub custom_args: Map<String, Value>,
-    pub leeway: Duration,
+    pub leeway: Leeway,
     /// For one token request; `None`: the client's own timeout.
     pub timeout: Option<Duration>,
     pub follow_redirects: bool,
@@ -125,7 +139,7 @@ impl Credentials {
             scopes,
             fields: Vec::new(),
             custom_args: Map::new(),
-            leeway: DEFAULT_LEEWAY,
+            leeway: Leeway::default(),
             timeout: None,
             follow_redirects: false,
         })))
@@ -179,19 +193,19 @@ impl Credentials {
             Credentials::Token(_) | Credentials::Provider(_) => {
                 return Err(Error::argument("the expiry leeway applies to OAuth logins only"));
             }
-        } = leeway;
+        } = Leeway { time: leeway, chosen: true };
         Ok(())
     }
 
     /// How long before its end a token counts as used up.
-    pub fn leeway(&self) -> Duration {
+    pub fn leeway(&self) -> Leeway {
         match self {
             Credentials::ClientCredentials(c) => c.leeway,
             Credentials::ClientCertificate(c) => c.leeway,
             Credentials::DeviceCode(_) | Credentials::Interactive(_) => {
-                self.person().map_or(DEFAULT_LEEWAY, |p| p.leeway)
+                self.person().map_or_else(Leeway::default, |p| p.leeway)
             }
-            Credentials::Token(_) | Credentials::Provider(_) => Duration::ZERO,
+            Credentials::Token(_) | Credentials::Provider(_) => Leeway { time: Duration::ZERO, chosen: false },
         }
     }
 
@@ -254,7 +268,7 @@ impl Credentials {
                     "client_id": cc.client_id,
                     "scopes": cc.scopes.to_json(),
                     "token_custom_args": args,
-                    "token_expiry_leeway_seconds": seconds(cc.leeway),
+                    "token_expiry_leeway_seconds": seconds(cc.leeway.time),
                 })
             }
             Credentials::ClientCertificate(c) => json!({
@@ -262,7 +276,7 @@ impl Credentials {
                 "authority_url": crate::redact::url(c.authority.url()),
                 "client_id": c.client_id,
                 "scopes": c.scopes.to_json(),
-                "token_expiry_leeway_seconds": seconds(c.leeway),
+                "token_expiry_leeway_seconds": seconds(c.leeway.time),
             }),
             Credentials::DeviceCode(d) => json!({
                 "type": "device_code",
@@ -270,14 +284,14 @@ impl Credentials {
                 "oauth_discovery_url": d.person.url_of("oauth_discovery_url"),
                 "client_id": d.person.client_id,
                 "scopes": d.person.scopes.to_json(),
-                "token_expiry_leeway_seconds": seconds(d.person.leeway),
+                "token_expiry_leeway_seconds": seconds(d.person.leeway.time),
             }),
             Credentials::Interactive(i) => json!({
                 "type": "interactive",
                 "authority_url": crate::redact::url(i.person.authority.url()),
                 "client_id": i.person.client_id,
                 "scopes": i.person.scopes.to_json(),
-                "token_expiry_leeway_seconds": seconds(i.person.leeway),
+                "token_expiry_leeway_seconds": seconds(i.person.leeway.time),
                 "prompt": i.prompt,
                 "login_hint": i.person.login_hint,
             }),

@@ -1,9 +1,7 @@
 //! What the two logins that need a person have in common.
 
-use std::time::Duration;
-
 use super::authority::Authority;
-use super::credentials::{DEFAULT_LEEWAY, Scopes};
+use super::credentials::{Leeway, Scopes};
 use super::token_cache::{CacheSettings, TokenCache};
 use crate::error::Error;
 
@@ -12,7 +10,7 @@ pub struct Person {
     pub authority: Authority,
     pub client_id: String,
     pub scopes: Scopes,
-    pub leeway: Duration,
+    pub leeway: Leeway,
     pub cache: CacheSettings,
     /// What a refresh token is asked to give.
     pub refresh_scope: String,
@@ -32,7 +30,7 @@ impl Person {
             authority,
             client_id: client_id.to_owned(),
             scopes,
-            leeway: DEFAULT_LEEWAY,
+            leeway: Leeway::default(),
             cache: CacheSettings::default(),
             refresh_scope: String::new(),
             login_hint: None,

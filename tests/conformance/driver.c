@@ -165,10 +165,53 @@ static cognite_status take_on_habits(cognite_config *config, cognite_error **err
   return s;
 }
 
+/* The reference keeps to its default leeway whatever a token's life; the library does so when the leeway is chosen. */
+static void add_with_leeway(text *t, const doc *d, int login) {
+  text whole = {NULL, 0, 0};
+  size_t at = 0;
+  add_plain_value(&whole, d, login);
+  while (at < whole.len && whole.at[at] != '{') at++;
+  add_text(t, "{\"token_expiry_leeway_seconds\":30");
+  if (first_of(d, login) != NONE) add_text(t, ",");
+  add(t, whole.at + at + 1, whole.len - at - 1);
+  free_text(&whole);
+}
+
+/* A configuration given as a mapping, its OAuth login with the leeway spelt out. NULL: nothing to spell out. */
+static char *with_leeway(const doc *d, int value, size_t *len) {
+  static const char *const ways[] = {"client_credentials", "client_certificate", "device_code", "interactive"};
+  int credentials = is_object(d, value) ? member(d, value, "credentials") : NONE, login = NONE, name;
+  const char *way = NULL;
+  size_t i;
+  text t = {NULL, 0, 0};
+  if (credentials == NONE || !is_object(d, credentials)) return NULL;
+  for (i = 0; i < sizeof ways / sizeof *ways && login == NONE; i++) {
+    login = member(d, credentials, ways[i]);
+    way = ways[i];
+  }
+  if (login == NONE || !is_object(d, login) || member(d, login, "token_expiry_leeway_seconds") != NONE) return NULL;
+  if (next_of(d, first_of(d, credentials)) != NONE) return NULL; /* more than one login: refused as it is */
+  add_text(&t, "{\"credentials\":{\"");
+  add_text(&t, way);
+  add_text(&t, "\":");
+  add_with_leeway(&t, d, login);
+  add_text(&t, "}");
+  for (name = first_of(d, value); name != NONE; name = next_of(d, name)) {
+    if (value_of(d, name) == credentials) continue;
+    add_text(&t, ",");
+    add_value(&t, d, name);
+    add_text(&t, ":");
+    add_plain_value(&t, d, value_of(d, name));
+  }
+  add_text(&t, "}");
+  *len = t.len;
+  return t.at;
+}
+
 /* Makes a client of the configuration as well, where `client` is not NULL. */
 static void load_config(text *t, const doc *d, int value, cognite_client **client) {
   size_t len;
-  char *document = document_of(d, value, &len);
+  char *spelt = with_leeway(d, value, &len), *document = spelt != NULL ? spelt : document_of(d, value, &len);
   cognite_config *config = NULL;
   cognite_error *error = NULL;
   cognite_status s = cognite_config_load(document, len, &config, &error);

@@ -24,6 +24,8 @@ impl Emulator {
             ("client_secret", &config.client_secret),
         ]);
         let server = start(config).await.unwrap();
+        // An error says that another test of this program was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
         let request = client.post(format!("{}/oauth2/token", server.url())).body(form);
         let answer = request.header("content-type", FORM).send().await.unwrap();

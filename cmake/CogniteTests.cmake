@@ -48,7 +48,7 @@ function(cognite_c_program name)
 endfunction()
 
 foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_settings test_hostile test_guest test_queue
-                      test_cancel test_log)
+                      test_cancel test_log test_token)
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()

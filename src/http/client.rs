@@ -262,7 +262,7 @@ impl HttpClient {
                         self.metrics.retry("token_refused");
                         continue;
                     }
-                    let judged = self.judge(call, &answer, auto, ledger);
+                    let judged = self.judge(call, &answer, auto, token.as_ref(), ledger);
                     call.gate.answered(left, answer.status == 429, judged.3);
                     ledger.token = token;
                     if self.checked.config.debug {
@@ -308,11 +308,14 @@ impl HttpClient {
     }
 
     /// An answer other than 2xx: its error, how it counts, and the pause it asks for.
-    fn judge(&self, call: &Call, answer: &Answer, auto: bool, ledger: &mut Ledger) -> Judged {
+    fn judge(&self, call: &Call, answer: &Answer, auto: bool, token: Option<&Header>, ledger: &mut Ledger) -> Judged {
+        // A server may quote what it was sent.
+        let sent = token.map(|t| t.value.as_bytes()).unwrap_or_default();
+        let body = crate::redact::without(&answer.body, sent.strip_prefix(b"Bearer ").unwrap_or(sent));
         let mut error = error_body::error(&Refusal {
             status: answer.status,
             headers: &answer.headers,
-            body: &answer.body,
+            body: &body,
             project: &self.checked.project,
             cluster: self.checked.cluster_hint.as_deref(),
         });

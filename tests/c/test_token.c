@@ -51,6 +51,14 @@ static void refuses(struct server *server, int fd) {
   server_reply(fd, "401 Unauthorized", "Content-Type: application/json\r\n", body, sizeof body - 1);
 }
 
+/* Quotes the token it was sent, in every place an error has. */
+static void quotes(struct server *server, int fd) {
+  static const char body[] =
+      "{\"error\":{\"code\":403,\"message\":\"no: Bearer canary-token-1\",\"missing\":[{\"t\":\"canary-token-1\"}],\"x\":\"canary-token-1\"}}";
+  (void)server;
+  server_reply(fd, "403 Forbidden", "Content-Type: application/json\r\nLocation: /x?t=canary-token-1\r\n", body, sizeof body - 1);
+}
+
 static cognite_client *client_with_leeway(uint64_t leeway_ms) {
   char url[64];
   cognite_credentials *credentials = NULL;
@@ -119,6 +127,24 @@ static void no_storm_after_401(void) {
   call_at_once(client, 300, COGNITE_ERR_ACCESS);
   CHECK(received(&idp) == 2); /* the first token, and the one attempt to do better */
   CHECK(received(&api) <= 600);
+  server_set(&api, good);
+  cognite_client_free(client);
+}
+
+/* ---- secrets ---- */
+
+static cognite_status call(cognite_client *client, cognite_error **err);
+
+static void a_quoted_token_is_masked(void) {
+  cognite_client *client = client_with_leeway(0);
+  cognite_error *err = NULL;
+  provider_says("200 OK", "", "{\"access_token\":\"canary-token-1\",\"expires_in\":3600}", 0);
+  server_set(&api, quotes);
+  CHECK_STATUS(call(client, &err), COGNITE_ERR_API);
+  CHECK_CONTAINS(cognite_error_message(err), "no: Bearer ***");
+  CHECK_LACKS(cognite_error_message(err), "canary-token");
+  CHECK_LACKS(cognite_error_json(err), "canary-token");
+  cognite_error_free(err);
   server_set(&api, good);
   cognite_client_free(client);
 }
@@ -206,6 +232,7 @@ int main(void) {
   server_start(&api, good);
   one_token_for_a_thousand_calls();
   no_storm_after_401();
+  a_quoted_token_is_masked();
   an_outage_is_survived_while_the_token_is_good();
   answers_of_a_provider();
   server_stop(&idp);

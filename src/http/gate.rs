@@ -116,22 +116,20 @@ impl Gates {
 
     /// The gate for a path below the base URL.
     pub fn pick(&self, path: Option<&str>, class: Class) -> Arc<Gate> {
-        let below = path.map(below_project).unwrap_or_default();
-        let category = CATEGORIES.iter().position(|(_, fronts)| fronts.iter().any(|f| begins(&below, f))).unwrap_or(0);
+        let category = CATEGORIES.iter().position(|(_, fronts)| fronts.iter().any(|f| begins(path, f))).unwrap_or(0);
         Arc::clone(&self.0[category * 2 + usize::from(class.is_write())])
     }
 }
 
-fn below_project(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
-    match segments.as_slice() {
-        ["api", _, "projects", _, rest @ ..] => rest.join("/"),
-        other => other.join("/"),
+/// Whether the part of `path` below the project begins with the segments of `front`.
+fn begins(path: Option<&str>, front: &str) -> bool {
+    if front.is_empty() {
+        return true;
     }
-}
-
-fn begins(path: &str, front: &str) -> bool {
-    front.is_empty() || path.strip_prefix(front).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let mut given = path.unwrap_or_default().split('/').filter(|s| !s.is_empty());
+    let project = (given.next(), given.next(), given.next(), given.next());
+    matches!(project, (Some("api"), Some(_), Some("projects"), Some(_)))
+        && front.split('/').all(|segment| given.next() == Some(segment))
 }
 
 #[cfg(test)]

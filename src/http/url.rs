@@ -20,14 +20,20 @@ pub struct Target {
 /// `given` is a path that begins with `/` (put behind the base URL) or a full http(s) URL. `params` is a JSON object of
 /// query parameters, added to the query that is there.
 pub fn resolve(base: &BaseUrl, given: &str, params: Option<&str>) -> Result<Target, Error> {
-    let text = if given.starts_with('/') {
-        format!("{}{given}", base.text)
+    let prefix = base.url.path().trim_end_matches('/');
+    let mut url = if given.starts_with('/') {
+        // Put together from parts: the host was understood when the config was made.
+        let given = given.split('#').next().unwrap_or_default();
+        let (path, query) = given.split_once('?').map_or((given, None), |(p, q)| (p, Some(q)));
+        let mut url = base.url.clone();
+        url.set_path(&format!("{prefix}{path}"));
+        url.set_query(query);
+        url
     } else if given.starts_with("http://") || given.starts_with("https://") {
-        given.to_owned()
+        Url::parse(given).map_err(|e| Error::argument(format!("url cannot be understood: {e}")))?
     } else {
         return Err(Error::argument("url must begin with / (a path below base_url), http:// or https://"));
     };
-    let mut url = Url::parse(&text).map_err(|e| Error::argument(format!("url cannot be understood: {e}")))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::argument("url must not hold a user name or password"));
     }
@@ -37,8 +43,7 @@ pub fn resolve(base: &BaseUrl, given: &str, params: Option<&str>) -> Result<Targ
         append_params(params, &mut query)?;
         url.set_query(Some(query.as_str()).filter(|q| !q.is_empty()));
     }
-    let own_origin = url.origin() == base.url.origin();
-    let prefix = base.url.path().trim_end_matches('/');
+    let own_origin = given.starts_with('/') || url.origin() == base.url.origin();
     let path = match url.path().strip_prefix(prefix) {
         Some(rest) if own_origin && (rest.is_empty() || rest.starts_with('/')) => Some(rest.to_owned()),
         _ => None,
@@ -154,6 +159,44 @@ mod tests {
         }
         for bad in ["", "assets", "HTTPS://h", "ftp://x", "https://", "https://u:p@h.x/"] {
             assert!(resolve(&base("https://h.x"), bad, None).is_err(), "{bad}");
+        }
+    }
+
+    /// Putting together what is understood already gives what reading all of it would.
+    #[test]
+    fn paths_are_read_as_in_a_whole_url() {
+        for given in [
+            "/",
+            "//",
+            "/a b",
+            "/ø/日本",
+            "/%2e%2e/x",
+            "/..",
+            "/../../x",
+            "/a/%2F/b",
+            "/a\\b",
+            "/a;b=c",
+            "/a?",
+            "/a?#",
+            "/#",
+            "/a?q=a b&ø",
+            "/a?b?c",
+            "/a#b?c",
+            "/a?'\"<>`",
+            "/a\tb\nc",
+            "//evil.com/x",
+            "/:80/",
+            "/@h/",
+            "/a\u{0}b",
+            "/?a=%zz",
+        ] {
+            for root in ["https://h.x/pre", "http://127.0.0.1:8080"] {
+                let mut whole = Url::parse(&format!("{root}{given}")).unwrap();
+                whole.set_fragment(None);
+                let ours = resolve(&base(root), given, None).unwrap();
+                assert_eq!(ours.url.as_str(), whole.as_str(), "{given:?}");
+                assert_eq!(ours.url.origin(), whole.origin());
+            }
         }
     }
 

@@ -45,8 +45,8 @@ pub fn run(seconds: u32) -> Res<()> {
             println!(
                 "{rate:>11}  {burst:>5}  {after:>11}  {answered:>9}  {share:>12.3}  {refused:>8}  {no:>11.4}  {failed:>6}"
             );
-            if failed > 0.0 || (pause.is_none() && (share < 0.90 || no >= 0.01)) {
-                short.push(format!("{rate}/s"));
+            if failed > 0.0 || share < 0.90 || no >= 0.01 {
+                short.push(format!("{rate}/s (retry-after {after})"));
             }
         }
     }

@@ -48,7 +48,7 @@ pub struct Request<'a> {
 
 pub struct Client {
     pub(super) http: HttpClient,
-    standard: HeaderMap,
+    pub(super) standard: HeaderMap,
     accepted: AtomicUsize,
 }
 

@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod diagnose;
+pub mod outgoing;
 
 pub use client::{Client, Request, RetryChoice};

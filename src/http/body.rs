@@ -35,14 +35,24 @@ pub fn json(body: &[u8], gzip_min: Option<u64>) -> Result<Prepared, Error> {
         Error::argument(format!("the body is not valid JSON: line {}, column {}{hint}", e.line(), e.column()))
     })?;
     match gzip_min {
-        Some(least) if body.len() as u64 >= least => {
-            let mut out = GzEncoder::new(Vec::with_capacity(body.len() / 4 + 64), Compression::new(LEVEL));
-            let done = out.write_all(body).and_then(|()| out.finish());
-            let bytes = done.map_err(|e| Error::internal(format!("gzip: {e}")))?;
-            Ok(Prepared { bytes: bytes.into(), gzip: true })
-        }
+        Some(least) if body.len() as u64 >= least => packed(body),
         _ => Ok(Prepared { bytes: Bytes::copy_from_slice(body), gzip: false }),
     }
+}
+
+/// The same for a body that is the library's own: not checked, and not copied where it stays as it is.
+pub fn compressed(body: Vec<u8>, gzip_min: Option<u64>) -> Result<Prepared, Error> {
+    match gzip_min {
+        Some(least) if body.len() as u64 >= least => packed(&body),
+        _ => Ok(Prepared { bytes: body.into(), gzip: false }),
+    }
+}
+
+fn packed(body: &[u8]) -> Result<Prepared, Error> {
+    let mut out = GzEncoder::new(Vec::with_capacity(body.len() / 4 + 64), Compression::new(LEVEL));
+    let done = out.write_all(body).and_then(|()| out.finish());
+    let bytes = done.map_err(|e| Error::internal(format!("gzip: {e}")))?;
+    Ok(Prepared { bytes: bytes.into(), gzip: true })
 }
 
 /// Why a body could not be taken in.

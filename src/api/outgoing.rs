@@ -1,0 +1,136 @@
+//! One request from within an operation that makes several: built here, not by the caller, and not counted as a call of
+//! its own. The operation holds the place among the accepted calls.
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use tokio::time::Instant;
+
+use super::Client;
+use crate::error::{Error, Status};
+use crate::http::class::classify;
+use crate::http::{Call, Class, Response, body, url};
+use crate::runtime::CancelToken;
+
+/// What RFC 3986 calls unreserved stays as it is in a path segment; everything else is escaped.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub enum Payload {
+    None,
+    /// JSON that the library wrote or has checked; compressed where that is worth it.
+    Json(Vec<u8>),
+    /// Anything else, as it goes on the wire.
+    Raw {
+        bytes: Bytes,
+        content_type: &'static str,
+        gzip: bool,
+    },
+}
+
+pub struct Outgoing {
+    pub method: Method,
+    /// Below the base URL, escaped, with its query.
+    pub path: String,
+    pub payload: Payload,
+    /// `None`: JSON.
+    pub accept: Option<&'static str>,
+    /// For `cdf-version`; `None`: the config's.
+    pub version: Option<String>,
+    /// `None`: by method and path.
+    pub class: Option<Class>,
+    /// Of the operation, not of this request.
+    pub deadline: Instant,
+    pub cancel: Option<CancelToken>,
+}
+
+/// `name` as one segment of a path. One that is empty or only dots cannot be sent: an address takes `..`, escaped or not,
+/// for "up", and the request would reach another resource.
+pub fn segment(what: &str, name: &str) -> Result<String, Error> {
+    if matches!(name, "" | "." | "..") {
+        return Err(Error::argument(format!("{what} is \"{name}\", which cannot be part of an address")));
+    }
+    Ok(utf8_percent_encode(name, SEGMENT).to_string())
+}
+
+impl Client {
+    /// `/api/v1/projects/{project}`.
+    pub fn project_path(&self) -> Result<String, Error> {
+        Ok(format!("/api/v1/projects/{}", segment("project", &self.http.checked().project)?))
+    }
+
+    /// Sends it, repeats included, until an answer, an error or the deadline.
+    pub async fn send(&self, o: Outgoing) -> Result<Response, Error> {
+        let checked = self.http.checked();
+        let target = url::resolve(&checked.base_url, &o.path, None)?;
+        let mut headers = self.standard.clone();
+        headers.remove(CONTENT_ENCODING);
+        let body = match o.payload {
+            Payload::None => Bytes::new(),
+            Payload::Json(bytes) => {
+                let gzip_min = (!self.http.settings().disable_gzip).then_some(checked.config.gzip_min_bytes);
+                let prepared = body::compressed(bytes, gzip_min)?;
+                if prepared.gzip {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
+                prepared.bytes
+            }
+            Payload::Raw { bytes, content_type, gzip } => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                if gzip {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
+                bytes
+            }
+        };
+        if let Some(accept) = o.accept {
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        if let Some(version) = o.version {
+            let value = HeaderValue::from_str(&version)
+                .map_err(|_| Error::config("api_subversion holds characters that HTTP does not allow"))?;
+            headers.insert("cdf-version", value);
+        }
+        let class = o.class.unwrap_or_else(|| classify(&o.method, target.path.as_deref()));
+        let total = o.deadline.saturating_duration_since(Instant::now());
+        if total.is_zero() {
+            // Not sent, so a write is surely not applied.
+            return Err(Error::new(
+                Status::Timeout,
+                "the operation's total time was over before this request was sent",
+            )
+            .with(|d| d.retryable = class.repeats()));
+        }
+        let gate = self.http.gates().pick(target.path.as_deref(), class);
+        let call = Call {
+            method: o.method,
+            url: target.url,
+            authorize: target.own_origin,
+            headers,
+            body,
+            class,
+            gate,
+            total,
+            cancel: o.cancel,
+        };
+        // Boxed: the state of a call is kilobytes, and an operation may have many under way.
+        Box::pin(self.http.call(call)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_stays_one() {
+        for (given, wanted) in
+            [("a b/c", "a%20b%2Fc"), ("a.b", "a.b"), ("...", "..."), ("ø?#%", "%C3%B8%3F%23%25"), ("-_.~", "-_.~")]
+        {
+            assert_eq!(segment("x", given).unwrap(), wanted);
+        }
+        for bad in ["", ".", ".."] {
+            assert!(segment("externalId", bad).unwrap_err().message().contains("externalId"));
+        }
+    }
+}

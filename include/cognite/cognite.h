@@ -75,6 +75,7 @@
 /* What a struct with a struct_size begins with. */
 #define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL, NULL, 0}
 #define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, NULL}
+#define COGNITE_OPERATION_INIT {sizeof(cognite_operation), NULL, NULL, 0, 0, 0, 0, NULL}
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
@@ -447,6 +448,44 @@ typedef struct cognite_request {
    */
   cognite_cancel *cancel;
 } cognite_request;
+
+/**
+ * An operation of the API by name, with its arguments. Read during the call only. Begin with COGNITE_OPERATION_INIT.
+ */
+typedef struct cognite_operation {
+  /**
+   * sizeof(cognite_operation), set by COGNITE_OPERATION_INIT.
+   */
+  size_t struct_size;
+  /**
+   * `"assets.list"`, `"raw.rows.insert"`, …; cognite_operations_json() lists them. Not NULL.
+   */
+  const char *name;
+  /**
+   * A JSON object; NULL only with `arguments_len` 0: none. See cognite_client_operate().
+   */
+  const char *arguments;
+  /**
+   * Bytes of the arguments.
+   */
+  size_t arguments_len;
+  /**
+   * For the whole operation with all its requests, in milliseconds up to a week; 0: the client's.
+   */
+  uint64_t timeout_ms;
+  /**
+   * 0.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * Cancels the operation when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+} cognite_operation;
 
 /**
  * Given one record at a time, on a callback thread of the library that does nothing else: never inside a call of the
@@ -2739,6 +2778,84 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
                                         const char *headers,
                                         const cognite_notify *notify,
                                         cognite_error **err);
+
+/**
+ * Carries out an operation of the API, with as many requests as it takes, and waits for its result.
+ *
+ * The arguments are one JSON object in the API's own names (`externalId`, `dbName`, `filter`, …). Parameters of the path
+ * (`dbName`, `streamId`, …) are taken from it by name and escaped; the rest goes into the body or the query as the
+ * operation has it, written as it was given: numbers keep every digit. What else depends on the operation's shape:
+ *
+ * - `list`: `limit` is how many are wanted in all: absent, 25 (10 for views, data models and containers); null or -1, all.
+ *   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (only with all, without sort)
+ *   how many parts are read side by side, one after the other in the result. Result: `{"items":[…]}`, with `nextCursor`
+ *   where a limit ended it and there is more.
+ * - `items`: `items` holds any number of elements (one may be given without the brackets; when reading, also as an
+ *   identifier: `{"externalId":"a"}`). They are sent in as many requests as the API needs, in parallel within its
+ *   budget. Result: `{"items":[…]}` in order.
+ * - `one`: a single request. Result: the service's answer as it is.
+ * - `binary`: the same with an answer that is no JSON.
+ *
+ *     {"name":"raw.rows.insert", "arguments":{"dbName":"db","tableName":"t","ensureParent":true,"items":[{"key":"a","columns":{}}]}}
+ *
+ * Requests are repeated as cognite_client_call() does, where the operation allows it.
+ *
+ * @param client     The client. Not NULL.
+ * @param operation  What to do. Not NULL.
+ * @param[out] out   The response. Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return `COGNITE_OK`, and as cognite_client_call(); INVALID_ARGUMENT also for a name that does not exist (the nearest
+ *         are told), DECODE also for a list that would never end.
+ *
+ * **Blocks:** on the network, until the deadline or `cancel`. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_operate(cognite_client *client,
+                                      const cognite_operation *operation,
+                                      cognite_response **out,
+                                      cognite_error **err);
+
+/**
+ * cognite_client_operate() that tells its result later. The arguments are copied before this returns; nothing of the
+ * caller's memory is needed afterwards.
+ *
+ * @param client     The client. Not NULL.
+ * @param operation  What to do. Not NULL.
+ * @param notify     Whom to tell. Not NULL.
+ * @param[out] err   May be NULL; set when the operation is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_operate_async(cognite_client *client,
+                                            const cognite_operation *operation,
+                                            const cognite_notify *notify,
+                                            cognite_error **err);
+
+/**
+ * Every operation there is, so that bindings and tools can be generated:
+ *
+ *     {"operations":[
+ *       {"name":"assets.list","method":"POST","path":"/assets/list","shape":"list","defaultLimit":25,"pageSize":1000,
+ *        "pages":true,"partitions":true,"retry":"read","budget":"general.read"},
+ *       {"name":"raw.rows.insert","method":"POST","path":"/raw/dbs/{dbName}/tables/{tableName}/rows","shape":"items",
+ *        "pathParameters":["dbName","tableName"],"itemsPerRequest":5000,"query":["ensureParent"],"retry":"again",
+ *        "budget":"raw.write"},…]}
+ *
+ * `shape` is list, items, one, binary or upload; `identifiers` name what addresses an element; `ignoreUnknownIds` says
+ * where it goes, if it is taken; `query` names the members of a POST's arguments that go into the query; `retry` is read
+ * (changes nothing), again (twice is the same as once) or once; `version` is the `cdf-version` sent, if not the config's;
+ * `answers` what is asked for if not JSON. A path that begins with `//` lies below the base URL, with `@` on the host of
+ * organizations, else below the project. What does not apply is absent.
+ *
+ * @param[out] out  A response whose body is the JSON. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_operations_json(cognite_response **out,
+                                       cognite_error **err);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

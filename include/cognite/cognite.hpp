@@ -389,6 +389,15 @@ struct request {
   const cognite::cancel* cancel = nullptr;
 };
 
+// An operation of the API by name; see cognite_operation. The views must live until the call returns, not longer.
+struct operation {
+  std::string_view name;
+  std::string_view arguments = {};  // JSON object, or empty
+  std::chrono::milliseconds timeout{0};
+  const cognite::cancel* cancel = nullptr;
+  std::uint32_t flags = 0;
+};
+
 // Connections, tokens and limits. One for all threads.
 class client {
  public:
@@ -425,16 +434,38 @@ class client {
     return response(out);
   }
 
-  void call_async(const request& r, callback then) const {
-    if (!then) throw std::invalid_argument("cognite: no callback");
-    auto state = std::make_unique<callback>(std::move(then));
+  // As many requests as it takes: operate({"assets.list", R"({"limit":null})"}).
+  response operate(const operation& o) const {
+    return own([&](auto out, auto err) {
+      return with(o, [&](const cognite_operation& raw) { return cognite_client_operate(get(), &raw, out, err); });
+    });
+  }
+  // Told to the queue, under this tag.
+  void operate_async(const operation& o, const queue& to, std::uint64_t tag) const {
     cognite_notify notify = COGNITE_NOTIFY_INIT;
-    notify.done = &tell;
-    notify.user_data = state.get();
+    notify.queue = to.get();
+    notify.tag = tag;
     cognite_error* err = nullptr;
-    auto status = with(r, [&](const cognite_request& raw) { return cognite_client_call_async(get(), &raw, &notify, &err); });
-    if (status == COGNITE_OK) (void)state.release();  // accepted: tell() deletes it
+    auto status = with(o, [&](const cognite_operation& raw) { return cognite_client_operate_async(get(), &raw, &notify, &err); });
     detail::check(status, err);
+  }
+  // The future's get() gives the response, or throws cognite::error.
+  std::future<response> operate_async(const operation& o) const {
+    auto promise = std::make_shared<std::promise<response>>();
+    auto future = promise->get_future();
+    operate_async(o, fulfil(promise));
+    return future;
+  }
+  void operate_async(const operation& o, callback then) const {
+    later(std::move(then), [&](const cognite_notify& notify, auto err) {
+      return with(o, [&](const cognite_operation& raw) { return cognite_client_operate_async(get(), &raw, &notify, err); });
+    });
+  }
+
+  void call_async(const request& r, callback then) const {
+    later(std::move(then), [&](const cognite_notify& notify, auto err) {
+      return with(r, [&](const cognite_request& raw) { return cognite_client_call_async(get(), &raw, &notify, err); });
+    });
   }
   // Told to the queue, under this tag.
   void call_async(const request& r, const queue& to, std::uint64_t tag) const {
@@ -449,12 +480,7 @@ class client {
   std::future<response> call_async(const request& r) const {
     auto promise = std::make_shared<std::promise<response>>();
     auto future = promise->get_future();
-    call_async(r, [promise](result outcome) {
-      if (auto* failed = std::get_if<error>(&outcome))
-        promise->set_exception(std::make_exception_ptr(*failed));
-      else
-        promise->set_value(std::move(std::get<response>(outcome)));
-    });
+    call_async(r, fulfil(promise));
     return future;
   }
   std::future<response> get_async(std::string_view url, std::string_view params = {}, std::string_view headers = {}) const {
@@ -515,6 +541,39 @@ class client {
     raw.retry = r.retry;
     raw.cancel = r.cancel != nullptr ? r.cancel->get() : nullptr;
     return call(raw);
+  }
+  template <class F>
+  static cognite_status with(const operation& o, F&& call) {
+    detail::text name(o.name);
+    cognite_operation raw = COGNITE_OPERATION_INIT;
+    raw.name = name.get();
+    raw.arguments = o.arguments.empty() ? nullptr : o.arguments.data();
+    raw.arguments_len = o.arguments.size();
+    raw.timeout_ms = o.timeout.count() > 0 ? static_cast<std::uint64_t>(o.timeout.count()) : 0;
+    raw.flags = o.flags;
+    raw.cancel = o.cancel != nullptr ? o.cancel->get() : nullptr;
+    return call(raw);
+  }
+  // Starts something that tells `then`.
+  template <class F>
+  static void later(callback then, F&& start) {
+    if (!then) throw std::invalid_argument("cognite: no callback");
+    auto state = std::make_unique<callback>(std::move(then));
+    cognite_notify notify = COGNITE_NOTIFY_INIT;
+    notify.done = &tell;
+    notify.user_data = state.get();
+    cognite_error* err = nullptr;
+    auto status = start(notify, &err);
+    if (status == COGNITE_OK) (void)state.release();  // accepted: tell() deletes it
+    detail::check(status, err);
+  }
+  static callback fulfil(std::shared_ptr<std::promise<response>> promise) {
+    return [promise](result outcome) {
+      if (auto* failed = std::get_if<error>(&outcome))
+        promise->set_exception(std::make_exception_ptr(*failed));
+      else
+        promise->set_value(std::move(std::get<response>(outcome)));
+    };
   }
   static void tell(void* user_data, cognite_status status, cognite_response* answer, cognite_error* raw) noexcept {
     std::unique_ptr<callback> then(static_cast<callback*>(user_data));

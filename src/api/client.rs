@@ -97,6 +97,11 @@ impl Client {
         self.place(None)
     }
 
+    /// A place for an operation, which makes its requests itself.
+    pub(super) fn accept_work(self: &Arc<Self>) -> Result<Accepted, Error> {
+        self.place(None)
+    }
+
     /// What the client has done so far, as JSON.
     pub fn metrics(&self) -> Response {
         let json = self.http.metrics(self.accepted.load(Ordering::Relaxed), |m, c| m.to_json(c));
@@ -154,14 +159,19 @@ impl Client {
             RetryChoice::Safe => Class::IdempotentWrite,
             RetryChoice::Unsafe => Class::Write,
         };
-        let total = match r.timeout {
-            Duration::ZERO => checked.config.total_timeout,
-            t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
-            t => t,
-        };
+        let total = total_time(r.timeout, checked.config.total_timeout)?;
         let cancel = r.cancel.cloned();
         let gate = self.http.gates().pick(target.path.as_deref(), class);
         Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total, cancel })
+    }
+}
+
+/// What a caller asks for in all, or else the client's.
+pub(super) fn total_time(asked: Duration, default: Duration) -> Result<Duration, Error> {
+    match asked {
+        Duration::ZERO => Ok(default),
+        t if t > LONGEST => Err(Error::argument("timeout_ms is longer than a week")),
+        t => Ok(t),
     }
 }
 

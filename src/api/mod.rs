@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod diagnose;
+pub mod operations;
 pub mod outgoing;
 
 pub use client::{Client, Request, RetryChoice};

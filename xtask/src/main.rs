@@ -11,6 +11,7 @@ mod faults;
 mod hazards;
 mod header;
 mod header_text;
+mod inventory;
 mod json;
 mod ledger;
 mod setup;
@@ -38,6 +39,8 @@ cargo xtask COMMAND
   hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
   abi [--header-only]   programs of the last release go on working; size and needs of the release build
   header [--check]      make include/cognite/cognite.h and the ledger abi/symbols.txt from the source, or compare them with it
+  inventory --resources FILE [--write]
+                        what an inventory of the API has that the table of operations has not, and the reverse
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Some("hazards") => hazards::command(rest),
         Some("parity") => conformance::parity::command(rest),
         Some("header") => header::command(rest),
+        Some("inventory") => inventory::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),
         Some(other) => Err(format!("unknown command {other}\n\n{HELP}")),

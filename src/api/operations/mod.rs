@@ -2,11 +2,17 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod chunks;
+pub mod hierarchy;
 pub mod items;
 pub mod lanes;
 pub mod list;
+pub mod outcome;
+pub mod patches;
+pub mod raw;
 pub mod run;
 pub mod table;
+pub mod upsert;
 
 pub use run::{AcceptedOperation, OperationRequest};
 pub use table::{Operation, Shape, find, listed};

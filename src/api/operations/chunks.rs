@@ -3,11 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
 
+use super::lanes::Lanes;
 use super::outcome::{Outcome, Place};
 use super::raw;
 use crate::error::{Error, Status};
@@ -53,14 +52,24 @@ pub struct Limits {
     pub in_flight: usize,
     /// A request that is refused for some of its items is sent again in parts.
     pub split: bool,
-    /// Whether an answer tells of its items.
-    pub answers: bool,
+    pub answers: Answers,
 }
 
-pub type Posted = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
+/// Whether an answer tells of its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// One that does not is no answer to this request.
+    Items,
+    /// Some do.
+    Perhaps,
+    /// It has nothing worth reading.
+    Nothing,
+}
+
+pub type Posted<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>>;
 
 /// Sends one request with this body and gives the body of the answer.
-pub type Post = dyn Fn(Vec<u8>) -> Posted + Send + Sync;
+pub type Post<'a> = dyn Fn(Vec<u8>) -> Posted<'a> + Send + Sync + 'a;
 
 /// A request to be: which items, and its place in the order of requests.
 struct Chunk {
@@ -69,7 +78,7 @@ struct Chunk {
 }
 
 /// Sends all items and places each. `tail`: further members of each request's object, with a comma in front.
-pub async fn write(items: &[Item], plan: &Plan, limits: &Limits, tail: &str, post: &Post) -> Outcome {
+pub async fn write(items: &[Item], plan: &Plan, limits: &Limits, tail: &str, post: &Post<'_>) -> Outcome {
     let mut out = Outcome::new(items.len());
     let mut order = 0;
     for (n, phase) in plan.phases.iter().enumerate() {
@@ -97,10 +106,10 @@ async fn phase_of(
     mut waiting: VecDeque<Chunk>,
     limits: &Limits,
     tail: &str,
-    post: &Post,
+    post: &Post<'_>,
     out: &mut Outcome,
 ) -> bool {
-    let mut running: JoinSet<(Chunk, Result<Vec<u8>, Error>)> = JoinSet::new();
+    let mut running = Lanes::none();
     let mut going = true;
     loop {
         while going && running.len() < limits.in_flight.max(1) {
@@ -108,19 +117,13 @@ async fn phase_of(
             // Until there is word of them.
             out.place(&chunk.positions, Place::Unknown);
             let sent = contained(post(body(items, &chunk.positions, tail)));
-            running.spawn(async move {
+            running.start(chunk.order, async move {
                 let result = sent.await.and_then(|r| r);
                 (chunk, result)
             });
         }
-        // A task that was dropped with the engine leaves its items in doubt, as they are.
-        let Some(done) = running.join_next().await else { return going };
-        let Ok((chunk, result)) = done else {
-            going = false;
-            continue;
-        };
-        let answer = result.and_then(|answer| if limits.answers { raw::items(&answer.into()) } else { Ok(Vec::new()) });
-        match answer {
+        let Some((_, (chunk, result))) = running.next().await else { return going };
+        match result.and_then(|answer| answered(answer, limits.answers)) {
             Ok(answers) => out.succeed(&chunk.positions, answers),
             Err(error) if divisible(&error, limits) && chunk.positions.len() > 1 => {
                 let (named, rest) = divide(items, &chunk.positions, &error);
@@ -138,6 +141,15 @@ async fn phase_of(
                 out.fail(chunk.order, chunk.positions, place, error);
             }
         }
+    }
+}
+
+fn answered(answer: Vec<u8>, how: Answers) -> Result<Vec<Bytes>, Error> {
+    match how {
+        Answers::Nothing => Ok(Vec::new()),
+        Answers::Perhaps if answer.iter().all(u8::is_ascii_whitespace) => Ok(Vec::new()),
+        Answers::Perhaps => Ok(raw::items(&answer.into())?.unwrap_or_default()),
+        Answers::Items => raw::items(&answer.into())?.ok_or_else(raw::no_items),
     }
 }
 
@@ -251,11 +263,6 @@ fn body(items: &[Item], positions: &[u32], tail: &str) -> Vec<u8> {
     out.extend_from_slice(tail.as_bytes());
     out.push(b'}');
     out
-}
-
-/// A [`Post`] is shared by the requests of one operation.
-pub fn post(send: impl Fn(Vec<u8>) -> Posted + Send + Sync + 'static) -> Arc<Post> {
-    Arc::new(send)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! where it is, the service agrees.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::error::{Cause, Status};
@@ -111,10 +111,9 @@ impl Service {
 }
 
 fn run(service: &Arc<Service>, items: &[Item], plan: &Plan, limits: &Limits) -> Outcome {
-    let shared = Arc::clone(service);
-    let post = post(move |body| Box::pin(Arc::clone(&shared).answer(body)));
+    let post = |body| -> Posted<'_> { Box::pin(Arc::clone(service).answer(body)) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(write(items, plan, limits, ",\"flag\":true", &*post))
+    runtime.block_on(write(items, plan, limits, ",\"flag\":true", &post))
 }
 
 fn count(places: &[Place], place: Place) -> usize {
@@ -168,7 +167,7 @@ fn limits(random: &mut fastrand::Rng, split: bool) -> Limits {
         bytes: if random.bool() { usize::MAX } else { random.usize(1..400) },
         in_flight: random.usize(0..6),
         split,
-        answers: true,
+        answers: Answers::Items,
     }
 }
 
@@ -252,9 +251,9 @@ fn good_items_get_in_when_refused_requests_are_split() {
 #[test]
 fn a_name_for_two_items_condemns_only_what_is_refused_alone() {
     let items = vec![item(5), item(6), item(5)];
-    let asked = Arc::new(AtomicUsize::new(0));
-    let post = post(move |body| {
-        let asked = Arc::clone(&asked);
+    let asked = AtomicUsize::new(0);
+    let asked = &asked;
+    let post = |body| -> Posted<'_> {
         Box::pin(async move {
             let text = String::from_utf8(body).unwrap();
             let twice = text.matches("\"5\"").count();
@@ -264,10 +263,10 @@ fn a_name_for_two_items_condemns_only_what_is_refused_alone() {
             }
             Ok(text.replace(",\"flag\":true", "").into_bytes())
         })
-    });
-    let limits = Limits { items: 10, bytes: 1000, in_flight: 1, split: true, answers: true };
+    };
+    let limits = Limits { items: 10, bytes: 1000, in_flight: 1, split: true, answers: Answers::Items };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = runtime.block_on(write(&items, &Plan::any(3), &limits, ",\"flag\":true", &*post));
+    let outcome = runtime.block_on(write(&items, &Plan::any(3), &limits, ",\"flag\":true", &post));
     let places = [0, 1, 2].map(|n| outcome.place_of(n));
     assert_eq!(places, [Place::Succeeded, Place::Succeeded, Place::Failed]);
 }
@@ -322,19 +321,18 @@ fn a_cancelled_operation_sends_no_more() {
 #[test]
 fn what_is_too_large_is_sent_in_parts() {
     let items: Vec<Item> = (0..10).map(item).collect();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&seen);
-    let post = post(move |body| {
-        let log = Arc::clone(&log);
+    let seen = Mutex::new(Vec::new());
+    let seen = &seen;
+    let post = |body: Vec<u8>| -> Posted<'_> {
         Box::pin(async move {
-            let sent = raw::items(&body.into())?;
-            log.lock().unwrap().push(sent.len());
+            let sent = raw::items(&body.into())?.unwrap_or_default();
+            seen.lock().unwrap().push(sent.len());
             if sent.len() > 3 { Err(refusal(413)) } else { Ok(b"{}".to_vec()) }
         })
-    });
-    let limits = Limits { items: 100, bytes: 1000, in_flight: 1, split: false, answers: false };
+    };
+    let limits = Limits { items: 100, bytes: 1000, in_flight: 1, split: false, answers: Answers::Perhaps };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = runtime.block_on(write(&items, &Plan::any(10), &limits, "", &*post));
+    let outcome = runtime.block_on(write(&items, &Plan::any(10), &limits, "", &post));
     assert_eq!(*seen.lock().unwrap(), [10, 5, 2, 3, 5, 2, 3]);
     assert_eq!(outcome.result(&items).unwrap(), b"{\"items\":[]}");
 }

@@ -152,7 +152,13 @@ impl Faults {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { items: 3, bytes: 10_000, in_flight: 2, split: false, answers: true };
+    const LIMITS: Limits = Limits {
+        items: 3,
+        bytes: 10_000,
+        in_flight: 2,
+        split: false,
+        answers: crate::api::operations::chunks::Answers::Items,
+    };
 
     fn assets(of: &[(&str, Option<&str>)]) -> Vec<Bytes> {
         of.iter()

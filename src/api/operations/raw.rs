@@ -24,14 +24,18 @@ fn part(whole: &Bytes, value: &RawValue) -> Bytes {
     whole.slice_ref(value.get().as_bytes())
 }
 
-/// The `items` of an answer.
-pub fn items(answer: &Bytes) -> Result<Vec<Bytes>, Error> {
-    members(answer).and_then(|mut m| m.remove("items")).as_ref().and_then(elements).ok_or_else(|| {
-        Error::new(
-            Status::Decode,
-            "the service's answer was not understood: it is no JSON object with a list of items; is base_url the API's address, or does a proxy answer?",
-        )
-    })
+/// The `items` of an answer; `None`: it has none.
+pub fn items(answer: &Bytes) -> Result<Option<Vec<Bytes>>, Error> {
+    match members(answer).ok_or_else(no_items)?.remove("items") {
+        Some(list) => elements(&list).ok_or_else(no_items).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// An answer that is not what the operation is documented to answer.
+pub fn no_items() -> Error {
+    let hint = "check base_url; a proxy may have answered in the service's place";
+    Error::new(Status::Decode, format!("the answer is no object with a list of items; {hint}"))
 }
 
 /// The ways in which a service may name this item, each as compact JSON: `{"externalId":"a"}`, `{"id":1}`, …
@@ -68,14 +72,15 @@ mod tests {
     #[test]
     fn parts_keep_their_digits_and_share_their_memory() {
         let whole = Bytes::from_static(br#" {"items" : [ 1.10, {"a": 12345678901234567890123} ,"x"], "b":null} "#);
-        let parts = items(&whole).unwrap();
+        let parts = items(&whole).unwrap().unwrap();
         assert_eq!(parts, [&b"1.10"[..], br#"{"a": 12345678901234567890123}"#, b"\"x\""]);
         assert!(whole.as_ptr_range().contains(&parts[1].as_ptr()));
-        for bad in [&b""[..], b"{}", b"[]", b"{\"items\":{}}", b"{\"items\":[1,]}", b"<html>", b"{\"items\":[1]"] {
+        assert_eq!(items(&Bytes::from_static(b"{}")).unwrap(), None);
+        for bad in [&b""[..], b"[]", b"{\"items\":{}}", b"{\"items\":[1,]}", b"<html>", b"{\"items\":[1]"] {
             assert_eq!(items(&Bytes::from_static(bad)).unwrap_err().status(), Status::Decode);
         }
         let deep = format!("{{\"items\":[{}{}]}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(items(&deep.into()).unwrap().len(), 1);
+        assert_eq!(items(&deep.into()).unwrap().unwrap().len(), 1);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::error::{Error, Status};
 
 /// The two requests it is made of.
 pub struct Ways<'a> {
-    pub update: (&'a Limits, &'a Post),
-    pub create: (&'a Limits, &'a Post),
+    pub update: (&'a Limits, &'a Post<'a>),
+    pub create: (&'a Limits, &'a Post<'a>),
 }
 
 /// `objects` in full, each with what it is known by.
@@ -78,7 +78,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::operations::chunks::post;
+    use crate::api::operations::chunks::{Answers, Posted};
 
     /// Which external ids exist, and all that was asked.
     #[derive(Default)]
@@ -127,15 +127,10 @@ mod tests {
     fn run(service: &Arc<Service>, names: &[&str], size: usize) -> Result<Vec<u8>, Error> {
         let objects: Vec<Bytes> =
             names.iter().map(|n| json!({"externalId": n, "name": n}).to_string().into()).collect();
-        let limits = Limits { items: size, bytes: 10_000, in_flight: 1, split: false, answers: true };
-        let [create, update] = [true, false].map(|create| {
-            let service = Arc::clone(service);
-            post(move |body| {
-                let service = Arc::clone(&service);
-                Box::pin(async move { service.answer(create, &body) })
-            })
-        });
-        let ways = Ways { update: (&limits, &*update), create: (&limits, &*create) };
+        let limits = Limits { items: size, bytes: 10_000, in_flight: 1, split: false, answers: Answers::Items };
+        let create = |body: Vec<u8>| -> Posted<'_> { Box::pin(async move { service.answer(true, &body) }) };
+        let update = |body: Vec<u8>| -> Posted<'_> { Box::pin(async move { service.answer(false, &body) }) };
+        let ways = Ways { update: (&limits, &update), create: (&limits, &create) };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (items, outcome) = runtime.block_on(upsert("assets", &objects, Mode::Patch, &ways))?;
         outcome.result(&items)
@@ -182,21 +177,14 @@ mod tests {
     fn each_item_is_told_of_once_when_a_later_step_fails() {
         let service = with(&["b"]);
         // A service that finds "a" missing and then breaks when it is created.
-        let once = Mutex::new(false);
         let objects: Vec<Bytes> = ["a", "b"].iter().map(|n| json!({"externalId": n}).to_string().into()).collect();
-        let limits = Limits { items: 5, bytes: 10_000, in_flight: 1, split: false, answers: true };
-        let update = {
-            let service = Arc::clone(&service);
-            post(move |body| {
-                let answer = service.answer(false, &body);
-                Box::pin(async move { answer })
-            })
+        let limits = Limits { items: 5, bytes: 10_000, in_flight: 1, split: false, answers: Answers::Items };
+        let update = |body: Vec<u8>| -> Posted<'_> {
+            let answer = service.answer(false, &body);
+            Box::pin(async move { answer })
         };
-        let create = post(move |_| {
-            *once.lock().unwrap() = true;
-            Box::pin(async { Err(refusal(Status::Api, 500)) })
-        });
-        let ways = Ways { update: (&limits, &*update), create: (&limits, &*create) };
+        let create = |_| -> Posted<'_> { Box::pin(async { Err(refusal(Status::Api, 500)) }) };
+        let ways = Ways { update: (&limits, &update), create: (&limits, &create) };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (items, outcome) = runtime.block_on(upsert("assets", &objects, Mode::Patch, &ways)).unwrap();
         let e = outcome.result(&items).unwrap_err();

@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::identifiers::Lists;
 use super::table::{Operation, Place, Shape};
 use crate::api::outgoing::segment;
 use crate::auth::form::form_encode;
@@ -38,6 +40,8 @@ pub struct Arguments {
     pub cursor: Option<String>,
     /// The order matters: only one reader can keep it.
     pub sorted: bool,
+    /// What is for the library, not for the service.
+    pub own: Vec<(String, Box<RawValue>)>,
 }
 
 /// A JSON array as it was given, and where its elements lie.
@@ -79,6 +83,14 @@ impl Items {
         self.spans.is_empty()
     }
 
+    /// The elements, sharing the memory of the whole.
+    pub fn take(&mut self) -> Vec<Bytes> {
+        let spans = std::mem::take(&mut self.spans);
+        let text = Bytes::from(std::mem::take(&mut self.text));
+        // Spans of the text by the making of them.
+        spans.into_iter().map(|s| if s.end <= text.len() { text.slice(s) } else { Bytes::new() }).collect()
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.text.len()
@@ -100,10 +112,11 @@ impl Items {
 }
 
 impl Arguments {
-    /// Checks and takes over what the caller gives; nothing of it is needed afterwards.
-    pub fn read(operation: &Operation, text: &str) -> Result<Self, Error> {
+    /// Checks and takes over what the caller gives; nothing of it is needed afterwards. `own`: names of what is for the
+    /// library, separated by commas.
+    pub fn read(operation: &Operation, own: &str, text: &str) -> Result<Self, Error> {
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let given = pairs(text).map_err(|e| {
+        let mut given = pairs(text).map_err(|e| {
             Error::argument(format!(
                 "arguments must be a JSON object (RFC 8259, not NaN or Infinity): line {}, column {}",
                 e.line(),
@@ -120,7 +133,9 @@ impl Arguments {
             partitions: None,
             cursor: None,
             sorted: false,
+            own: Vec::new(),
         };
+        let mut lists = Lists::default();
         let mut identifier = String::new();
         let mut items_given = false;
         // A row and a few names: looking twice is cheaper than a set.
@@ -130,13 +145,25 @@ impl Arguments {
             }
         }
         out.path = path(operation, &given)?;
+        add_defaults(operation, &mut given);
         for (name, value) in given {
+            if listed(own, &name) {
+                out.own.push((name, value));
+                continue;
+            }
             if operation.shape == Shape::Items && name == "items" {
                 items_given = true;
                 // Moved, not copied: it may be most of the memory.
                 out.items = Items::of(Box::<str>::from(value).into_string())?;
                 continue;
             }
+            let value = match operation.shape {
+                Shape::Items => match lists.take(operation, &name, value) {
+                    Some(value) => value,
+                    None => continue,
+                },
+                _ => value,
+            };
             let raw = value.get();
             if operation.path_parameters().any(|p| p == name) {
                 continue;
@@ -158,7 +185,12 @@ impl Arguments {
             }
             out.sorted |= name == "sort" && raw != "null" && raw != "[]";
         }
-        if operation.shape == Shape::Items && !items_given {
+        if !lists.is_empty() {
+            if items_given || !identifier.is_empty() {
+                return Err(Error::argument("arguments hold items in two ways; give lists of identifiers or items"));
+            }
+            out.items = Items::of(lists.items()?)?;
+        } else if operation.shape == Shape::Items && !items_given {
             if identifier.is_empty() {
                 return Err(Error::argument(format!("arguments.items is missing: {} takes a list", operation.name)));
             }
@@ -281,6 +313,31 @@ pub fn form_pair(into: &mut String, name: &str, value: &str) {
 
 type Given = [(String, Box<RawValue>)];
 
+/// What the reference sends of itself when the caller says nothing.
+fn add_defaults(operation: &Operation, given: &mut Vec<(String, Box<RawValue>)>) {
+    let single = listed(operation.identifiers, "id") || listed(operation.identifiers, "externalId");
+    let one = single && given.iter().any(|(name, _)| listed(operation.identifiers, name));
+    let unknown = if operation.shape == Shape::Items && operation.unknown != Place::Nowhere && !one {
+        ",ignoreUnknownIds"
+    } else {
+        ""
+    };
+    let own = match operation.name {
+        "assets.delete" | "raw.databases.delete" => "recursive",
+        "raw.rows.insert" => "ensureParent",
+        "data_modeling.instances.apply" => {
+            "autoCreateStartNodes,autoCreateEndNodes,+autoCreateDirectRelations,skipOnVersionConflict,replace"
+        }
+        _ => "",
+    };
+    for name in own.split(',').chain(unknown.split(',')).filter(|n| !n.is_empty()) {
+        let (name, value) = name.strip_prefix('+').map_or((name, "false"), |name| (name, "true"));
+        if let (false, Ok(value)) = (given.iter().any(|g| g.0 == name), RawValue::from_string(value.to_owned())) {
+            given.push((name.to_owned(), value));
+        }
+    }
+}
+
 /// The row's path with its parameters.
 fn path(operation: &Operation, given: &Given) -> Result<String, Error> {
     let mut out = String::new();
@@ -337,7 +394,7 @@ mod tests {
     use crate::api::operations::find;
 
     fn read(name: &str, arguments: &str) -> Result<Arguments, Error> {
-        Arguments::read(find(name).unwrap(), arguments)
+        Arguments::read(find(name).unwrap(), "mode", arguments)
     }
 
     fn body(bytes: Vec<u8>) -> String {
@@ -361,6 +418,11 @@ mod tests {
         assert_eq!(a.address(""), "/raw/dbs/a%2Fb/tables/%C3%B8/rows?ensureParent=true");
         assert_eq!(body(a.body_of_items(0..2)), r#"{"items":[{"a":1},{"b":2}]}"#);
         assert_eq!(body(a.body_of_items(1..2)), r#"{"items":[{"b":2}]}"#);
+        let mut a = read("assets.delete", r#"{"externalIds":["x"],"ids":[1],"recursive":true,"mode":"m"}"#).unwrap();
+        assert_eq!(a.members, r#""recursive":true,"ignoreUnknownIds":false"#);
+        assert_eq!(a.items.take(), [&br#"{"id":1}"#[..], br#"{"externalId":"x"}"#]);
+        assert_eq!((a.own[0].0.as_str(), a.own[0].1.get()), ("mode", "\"m\""));
+        assert!(read("assets.retrieve", r#"{"id":1}"#).unwrap().members.is_empty());
         let a = read("assets.retrieve_multiple", r#"{"externalId":"a","ignoreUnknownIds":true}"#).unwrap();
         assert_eq!(body(a.body_of_items(0..1)), r#"{"items":[{"externalId":"a"}],"ignoreUnknownIds":true}"#);
         let a = read("raw.rows.list", r#"{"dbName":"d","tableName":"t","columns":["a","b"],"minLastUpdatedTime":5}"#);
@@ -394,6 +456,7 @@ mod tests {
             ("assets.create", "{}", "items"),
             ("assets.create", "{\"items\":5}", "items"),
             ("assets.retrieve", "{\"items\":[],\"id\":1}", "both"),
+            ("assets.delete", "{\"items\":[],\"ids\":[1]}", "two ways"),
             ("raw.rows.retrieve", "{\"dbName\":\"d\",\"tableName\":\"t\"}", "rowKey"),
             ("raw.rows.retrieve", "{\"dbName\":\"..\",\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),
             ("raw.rows.retrieve", "{\"dbName\":true,\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),

@@ -6,10 +6,12 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::answer::unusable;
 use super::lanes::Lanes;
 use super::outcome::{Outcome, Place};
 use super::raw;
 use crate::error::{Error, Status};
+use crate::http::Response;
 use crate::runtime::panics::contained;
 
 /// One item to be written.
@@ -66,9 +68,9 @@ pub enum Answers {
     Nothing,
 }
 
-pub type Posted<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>>;
+pub type Posted<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
 
-/// Sends one request with this body and gives the body of the answer.
+/// Sends one request with this body and gives the answer.
 pub type Post<'a> = dyn Fn(Vec<u8>) -> Posted<'a> + Send + Sync + 'a;
 
 /// A request to be: which items, and its place in the order of requests.
@@ -123,7 +125,7 @@ async fn phase_of(
             });
         }
         let Some((_, (chunk, result))) = running.next().await else { return going };
-        match result.and_then(|answer| answered(answer, limits.answers)) {
+        match result.and_then(|answer| answered(answer, limits.answers, out)) {
             Ok(answers) => out.succeed(&chunk.positions, answers),
             Err(error) if divisible(&error, limits) && chunk.positions.len() > 1 => {
                 let (named, rest) = divide(items, &chunk.positions, &error);
@@ -135,8 +137,9 @@ async fn phase_of(
                     waiting.push_front(Chunk { positions, order: chunk.order });
                 }
             }
-            Err(error) => {
+            Err(mut error) => {
                 let place = place_of(&error);
+                error.detail_mut().in_doubt = place == Place::Unknown;
                 going &= !ends(&error);
                 out.fail(chunk.order, chunk.positions, place, error);
             }
@@ -144,12 +147,16 @@ async fn phase_of(
     }
 }
 
-fn answered(answer: Vec<u8>, how: Answers) -> Result<Vec<Bytes>, Error> {
-    match how {
-        Answers::Nothing => Ok(Vec::new()),
-        Answers::Perhaps if answer.iter().all(u8::is_ascii_whitespace) => Ok(Vec::new()),
-        Answers::Perhaps => Ok(raw::items(&answer.into())?.unwrap_or_default()),
-        Answers::Items => raw::items(&answer.into())?.ok_or_else(raw::no_items),
+fn answered(answer: Response, how: Answers, out: &mut Outcome) -> Result<Vec<Bytes>, Error> {
+    out.attempts += answer.attempts;
+    if how == Answers::Nothing || (how == Answers::Perhaps && answer.body.iter().all(u8::is_ascii_whitespace)) {
+        return Ok(Vec::new());
+    }
+    let (body, answer) = answer.parted();
+    match raw::items(&body) {
+        Some(Some(items)) => Ok(items),
+        Some(None) if how == Answers::Perhaps => Ok(Vec::new()),
+        _ => Err(unusable(&answer, "it has no items")),
     }
 }
 
@@ -157,8 +164,8 @@ fn answered(answer: Vec<u8>, how: Answers) -> Result<Vec<Bytes>, Error> {
 fn place_of(error: &Error) -> Place {
     let d = error.detail();
     match error.status() {
-        // Its request was answered with 2xx, or nobody knows how far it came.
-        Status::Decode if d.http_status == 0 => Place::Unknown,
+        // It was answered with 2xx by whoever it was, or nobody knows how far it came.
+        Status::Decode if (200..300).contains(&d.http_status) => Place::Unknown,
         Status::Internal => Place::Unknown,
         _ if d.in_doubt => Place::Unknown,
         Status::Cancelled | Status::Timeout | Status::Shutdown if d.attempts == 0 => Place::Skipped,

@@ -58,6 +58,10 @@ fn item(n: u32) -> Item {
     Item { json: format!("{{\"externalId\":\"{n}\"}}").into(), name: None }
 }
 
+fn good(body: String) -> Response {
+    Response { status: 200, attempts: 1, ..Response::of_text(body) }
+}
+
 fn refusal(status: u16) -> Error {
     Error::new(Status::Api, format!("no {status}")).with(|d| {
         d.http_status = status;
@@ -67,7 +71,7 @@ fn refusal(status: u16) -> Error {
 }
 
 impl Service {
-    async fn answer(self: Arc<Self>, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+    async fn answer(self: Arc<Self>, body: Vec<u8>) -> Result<Response, Error> {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["flag"], true);
         let list = body["items"].as_array().unwrap();
@@ -95,7 +99,7 @@ impl Service {
             self.applied.lock().unwrap().extend(&sent);
         }
         match class {
-            Class::Good => Ok(serde_json::json!({"items": list}).to_string().into_bytes()),
+            Class::Good => Ok(good(serde_json::json!({"items": list}).to_string())),
             Class::Refused => Err(refusal(400)),
             Class::Broken => Err(refusal(500)),
             Class::Lost => Err(Error::new(Status::Connection, "lost").with(|d| {
@@ -104,7 +108,7 @@ impl Service {
                 d.cause = Some(Cause::Closed);
             })),
             Class::Unsent => Err(Error::new(Status::Connection, "refused").with(|d| d.attempts = 4)),
-            Class::Garbage => Ok(b"<html>".to_vec()),
+            Class::Garbage => Ok(good("<html>".into())),
             Class::Panic => panic!("a defect"),
         }
     }
@@ -261,7 +265,7 @@ fn a_name_for_two_items_condemns_only_what_is_refused_alone() {
             if twice > 1 || (twice == 1 && asked.fetch_add(1, Ordering::SeqCst) > 0) {
                 return Err(refusal(409).with(|d| d.duplicated = Some(vec![serde_json::json!({"externalId": "5"})])));
             }
-            Ok(text.replace(",\"flag\":true", "").into_bytes())
+            Ok(good(text.replace(",\"flag\":true", "")))
         })
     };
     let limits = Limits { items: 10, bytes: 1000, in_flight: 1, split: true, answers: Answers::Items };
@@ -325,9 +329,9 @@ fn what_is_too_large_is_sent_in_parts() {
     let seen = &seen;
     let post = |body: Vec<u8>| -> Posted<'_> {
         Box::pin(async move {
-            let sent = raw::items(&body.into())?.unwrap_or_default();
+            let sent = raw::items(&body.into()).flatten().unwrap_or_default();
             seen.lock().unwrap().push(sent.len());
-            if sent.len() > 3 { Err(refusal(413)) } else { Ok(b"{}".to_vec()) }
+            if sent.len() > 3 { Err(refusal(413)) } else { Ok(good("{}".into())) }
         })
     };
     let limits = Limits { items: 100, bytes: 1000, in_flight: 1, split: false, answers: Answers::Perhaps };

@@ -3,7 +3,9 @@
 pub mod answer;
 pub mod arguments;
 pub mod chunks;
+pub mod composites;
 pub mod hierarchy;
+pub mod identifiers;
 pub mod items;
 pub mod lanes;
 pub mod list;
@@ -11,8 +13,11 @@ pub mod outcome;
 pub mod patches;
 pub mod raw;
 pub mod run;
+pub mod sequence_rows;
 pub mod table;
 pub mod upsert;
+pub mod waiting;
+pub mod writes;
 
 pub use run::{AcceptedOperation, OperationRequest};
 pub use table::{Operation, Shape, find, listed};

@@ -27,11 +27,13 @@ pub struct Outcome {
     answers: Vec<Option<Bytes>>,
     /// With the order of the request among all.
     failed: Vec<(usize, FailedRequest)>,
+    /// Of the requests that succeeded.
+    pub attempts: u32,
 }
 
 impl Outcome {
     pub fn new(items: usize) -> Self {
-        Self { places: vec![Place::Skipped; items], answers: vec![None; items], failed: Vec::new() }
+        Self { places: vec![Place::Skipped; items], answers: vec![None; items], failed: Vec::new(), attempts: 0 }
     }
 
     pub fn place_of(&self, item: u32) -> Place {
@@ -79,6 +81,7 @@ impl Outcome {
 
     /// Takes over what a later attempt at some of the items gave: `positions` says which they are here.
     pub fn replace(&mut self, positions: &[u32], later: Outcome) {
+        self.attempts += later.attempts;
         let mut again = vec![false; self.places.len()];
         for &i in positions {
             if let Some(a) = again.get_mut(i as usize) {
@@ -170,7 +173,8 @@ fn main_error(failed: &[(usize, FailedRequest)]) -> Option<Error> {
         .cloned()
 }
 
-fn joined<'a>(parts: impl Iterator<Item = &'a Bytes>) -> Vec<u8> {
+/// `{"items":[…]}`.
+pub fn joined<'a>(parts: impl Iterator<Item = &'a Bytes>) -> Vec<u8> {
     let mut out = b"{\"items\":[".to_vec();
     for part in parts {
         if out.last() != Some(&b'[') {

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Status};
+use super::answer::unusable;
+use crate::error::Error;
+use crate::http::Response;
 
 /// The members of an object, in the order of their names; `None` if it is none. Of a name given twice the last counts.
 pub fn members(json: &Bytes) -> Option<BTreeMap<String, Bytes>> {
@@ -24,18 +26,28 @@ fn part(whole: &Bytes, value: &RawValue) -> Bytes {
     whole.slice_ref(value.get().as_bytes())
 }
 
-/// The `items` of an answer; `None`: it has none.
-pub fn items(answer: &Bytes) -> Result<Option<Vec<Bytes>>, Error> {
-    match members(answer).ok_or_else(no_items)?.remove("items") {
-        Some(list) => elements(&list).ok_or_else(no_items).map(Some),
-        None => Ok(None),
+/// The `items` of an answer: `None`, it is no object with a list of them; `Some(None)`, it has none.
+pub fn items(answer: &Bytes) -> Option<Option<Vec<Bytes>>> {
+    match members(answer)?.remove("items") {
+        Some(list) => elements(&list).map(Some),
+        None => Some(None),
     }
 }
 
-/// An answer that is not what the operation is documented to answer.
-pub fn no_items() -> Error {
-    let hint = "check base_url; a proxy may have answered in the service's place";
-    Error::new(Status::Decode, format!("the answer is no object with a list of items; {hint}"))
+/// The cursor of a page; an empty one would begin again.
+pub fn cursor(page: &BTreeMap<String, Bytes>) -> Option<String> {
+    let cursor = page.get("nextCursor").and_then(|c| serde_json::from_slice::<Option<String>>(c).ok());
+    cursor.flatten().filter(|c| !c.is_empty())
+}
+
+/// What `find` finds in the answer.
+pub fn understood<T>(response: Response, what: &str, find: impl FnOnce(&Bytes) -> Option<T>) -> Result<T, Error> {
+    let (body, answer) = response.parted();
+    find(&body).ok_or_else(|| {
+        let mut error = unusable(&answer, what);
+        error.set_message(format!("the answer was not understood: {what}; check base_url"));
+        error
+    })
 }
 
 /// The ways in which a service may name this item, each as compact JSON: `{"externalId":"a"}`, `{"id":1}`, …
@@ -75,9 +87,9 @@ mod tests {
         let parts = items(&whole).unwrap().unwrap();
         assert_eq!(parts, [&b"1.10"[..], br#"{"a": 12345678901234567890123}"#, b"\"x\""]);
         assert!(whole.as_ptr_range().contains(&parts[1].as_ptr()));
-        assert_eq!(items(&Bytes::from_static(b"{}")).unwrap(), None);
+        assert_eq!(items(&Bytes::from_static(b"{}")), Some(None));
         for bad in [&b""[..], b"[]", b"{\"items\":{}}", b"{\"items\":[1,]}", b"<html>", b"{\"items\":[1]"] {
-            assert_eq!(items(&Bytes::from_static(bad)).unwrap_err().status(), Status::Decode);
+            assert_eq!(items(&Bytes::from_static(bad)), None);
         }
         let deep = format!("{{\"items\":[{}{}]}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(items(&deep.into()).unwrap().unwrap().len(), 1);

@@ -8,8 +8,9 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::arguments::Arguments;
+use super::composites::{self, Composite};
 use super::table::{Operation, Shape, find};
-use super::{items, list};
+use super::{items, list, writes};
 use crate::api::Client;
 use crate::api::client::{Accepted, total_time};
 use crate::api::outgoing::{Outgoing, Payload};
@@ -17,6 +18,9 @@ use crate::error::Error;
 use crate::http::Response;
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{BODY_BYTES, Held};
+
+/// A request that is refused for some of its items is sent again in parts.
+pub const SPLIT: u32 = 1;
 
 /// An operation as the caller gives it; borrowed for the time of the call that takes it.
 #[derive(Default)]
@@ -27,7 +31,7 @@ pub struct OperationRequest<'a> {
     pub arguments: &'a str,
     /// For all of it; zero: the client's.
     pub timeout: Duration,
-    /// None are known yet.
+    /// [`SPLIT`], or nothing.
     pub flags: u32,
     pub cancel: Option<&'a CancelToken>,
 }
@@ -39,6 +43,8 @@ pub struct Work {
     pub arguments: Arguments,
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
+    pub flags: u32,
+    composite: Option<&'static Composite>,
     /// The project's path, or nothing for what lies elsewhere.
     base: String,
 }
@@ -52,11 +58,13 @@ pub struct AcceptedOperation {
 impl Client {
     /// Checks and takes over an operation's arguments; afterwards nothing of the caller's memory is needed.
     pub fn accept_operation(self: &Arc<Self>, request: &OperationRequest<'_>) -> Result<AcceptedOperation, Error> {
-        if request.flags != 0 {
+        if request.flags & !SPLIT != 0 {
             return Err(Error::argument(format!("operation.flags is {:#x}, which holds unknown flags", request.flags)));
         }
-        let operation = find(request.name)?;
-        let arguments = Arguments::read(operation, request.arguments)?;
+        let composite = composites::named(request.name);
+        let operation = find(composite.map_or(request.name, |c| c.base))?;
+        let own = composite.map_or_else(|| writes::own(operation), |c| c.own);
+        let arguments = Arguments::read(operation, own, request.arguments)?;
         let total = total_time(request.timeout, self.config().total_timeout)?;
         let base = if operation.path.starts_with("//") { String::new() } else { self.project_path()? };
         let _counted = BODY_BYTES.hold(arguments.items.bytes());
@@ -66,6 +74,8 @@ impl Client {
             arguments,
             deadline: Instant::now() + total,
             cancel: request.cancel.cloned(),
+            flags: request.flags,
+            composite,
             base,
         };
         Ok(AcceptedOperation { work, _place: self.accept_work()?, _counted })
@@ -73,8 +83,17 @@ impl Client {
 }
 
 impl AcceptedOperation {
-    pub fn run(self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
+    pub fn run(mut self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
         Box::pin(async move {
+            let changes = self.work.operation.shape == Shape::Items && self.work.operation.class().is_write();
+            if let Some(composite) = self.work.composite {
+                let items = self.work.arguments.items.take();
+                return composite.run(&self.work, items).await;
+            }
+            if changes {
+                let items = self.work.arguments.items.take();
+                return writes::run(&self.work, items).await;
+            }
             let w = &self.work;
             match w.operation.shape {
                 Shape::List => list::run(w).await,
@@ -90,7 +109,35 @@ impl AcceptedOperation {
 impl Work {
     /// One request of the operation: `address` is the row's path with its query.
     pub async fn send(&self, address: String, payload: Payload) -> Result<Response, Error> {
-        let o = self.operation;
+        self.send_as(self.operation, address, payload).await
+    }
+
+    /// An argument that is for the library, as it was written.
+    pub fn own(&self, name: &str) -> Option<&str> {
+        self.arguments.own.iter().find(|(n, _)| n == name).map(|(_, value)| value.get())
+    }
+
+    pub fn own_flag(&self, name: &str) -> Result<bool, Error> {
+        match self.own(name) {
+            None | Some("false" | "null") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Error::argument(format!("arguments.{name} must be true or false"))),
+        }
+    }
+
+    /// Refuses what would go nowhere.
+    pub fn no_members(&self) -> Result<(), Error> {
+        if self.arguments.members.is_empty() {
+            return Ok(());
+        }
+        Err(Error::argument(format!(
+            "the arguments hold what this operation does not take: {}",
+            self.arguments.members
+        )))
+    }
+
+    /// One request of another operation, as part of this one.
+    pub async fn send_as(&self, o: &Operation, address: String, payload: Payload) -> Result<Response, Error> {
         let subversion = &self.client.config().api_subversion;
         let address = address
             .strip_prefix('/')

@@ -79,6 +79,7 @@ mod tests {
 
     use super::*;
     use crate::api::operations::chunks::{Answers, Posted};
+    use crate::http::Response;
 
     /// Which external ids exist, and all that was asked.
     #[derive(Default)]
@@ -102,7 +103,7 @@ mod tests {
     }
 
     impl Service {
-        fn answer(&self, create: bool, body: &[u8]) -> Result<Vec<u8>, Error> {
+        fn answer(&self, create: bool, body: &[u8]) -> Result<Response, Error> {
             let names = names(body);
             self.asked.lock().unwrap().push(format!(
                 "{} {}",
@@ -120,7 +121,7 @@ mod tests {
             }
             exists.extend(names.iter().cloned());
             let items: Vec<Value> = names.iter().map(|n| json!({"externalId": n, "created": create})).collect();
-            Ok(json!({"items": items}).to_string().into_bytes())
+            Ok(Response::of_json(&json!({"items": items})))
         }
     }
 

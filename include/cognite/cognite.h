@@ -79,11 +79,6 @@
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
- * A request that is refused for some of its items is sent again in parts.
- */
-#define SPLIT 1
-
-/**
  * Success.
  */
 #define COGNITE_OK 0

@@ -20,7 +20,7 @@ use crate::runtime::CancelToken;
 use crate::runtime::usage::{BODY_BYTES, Held};
 
 /// A request that is refused for some of its items is sent again in parts.
-pub const SPLIT: u32 = 1;
+pub(crate) const SPLIT: u32 = 1;
 
 /// An operation as the caller gives it; borrowed for the time of the call that takes it.
 #[derive(Default)]

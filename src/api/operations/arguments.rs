@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::table::{Operation, Place, Shape};
 use crate::api::outgoing::segment;
-use crate::auth::form::form_encode;
+use crate::auth::form::{form_encode, from_base64url};
 use crate::error::Error;
 use crate::http::Class;
 use crate::http::url::pairs;
@@ -38,6 +38,10 @@ pub struct Arguments {
     pub cursor: Option<String>,
     /// The order matters: only one reader can keep it.
     pub sorted: bool,
+    /// Of an upload.
+    pub content: Vec<u8>,
+    /// Another host of organizations.
+    pub auth_url: Option<String>,
 }
 
 /// A JSON array as it was given, and where its elements lie.
@@ -120,6 +124,8 @@ impl Arguments {
             partitions: None,
             cursor: None,
             sorted: false,
+            content: Vec::new(),
+            auth_url: None,
         };
         let mut identifier = String::new();
         let mut items_given = false;
@@ -149,6 +155,9 @@ impl Arguments {
                     out.cursor = serde_json::from_str(raw)
                         .map_err(|_| Error::argument("arguments.cursor must be text, or null for the beginning"))?;
                 }
+                (Shape::Upload, "content") => out.content = content(raw)?,
+                (_, "authUrl") if operation.path.starts_with('@') => out.auth_url = Some(auth_url(raw)?),
+                (Shape::Upload, name) => out.parameter(operation, name, raw)?,
                 (_, name) if listed(operation.query, name) => out.parameter(operation, name, raw)?,
                 _ if operation.method == reqwest::Method::GET => out.parameter(operation, &name, raw)?,
                 (Shape::Items, name) if listed(operation.identifiers, name) && operation.class() == Class::Read => {
@@ -287,6 +296,13 @@ fn path(operation: &Operation, given: &Given) -> Result<String, Error> {
     let mut rest = operation.path;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        if name == "project" {
+            // Filled in with the client's.
+            out.push_str(before);
+            out.push_str("{project}");
+            rest = after;
+            continue;
+        }
         let value = given.iter().find(|(n, _)| n == name).map(|(_, v)| v.get()).ok_or_else(|| {
             let all: Vec<&str> = operation.path_parameters().collect();
             Error::argument(format!("arguments.{name} is missing: {} needs {}", operation.name, all.join(", ")))
@@ -302,6 +318,21 @@ fn path(operation: &Operation, given: &Given) -> Result<String, Error> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Bytes as base64, of either alphabet.
+fn content(raw: &str) -> Result<Vec<u8>, Error> {
+    let text: Option<String> = serde_json::from_str(raw).ok();
+    text.and_then(|t| from_base64url(&t.replace('+', "-").replace('/', "_")))
+        .ok_or_else(|| Error::argument("arguments.content must be base64 text"))
+}
+
+fn auth_url(raw: &str) -> Result<String, Error> {
+    let text: String = serde_json::from_str(raw).unwrap_or_default();
+    let text = text.trim_end_matches('/');
+    let fits = text.starts_with("https://") || text.starts_with("http://");
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| Error::argument("arguments.authUrl must be the address of the host of organizations"))
 }
 
 fn limit(raw: &str) -> Result<Limit, Error> {

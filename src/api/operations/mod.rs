@@ -5,8 +5,10 @@ pub mod arguments;
 pub mod items;
 pub mod lanes;
 pub mod list;
+pub mod pages;
 pub mod run;
 pub mod table;
 
+pub use pages::Pages;
 pub use run::{AcceptedOperation, OperationRequest};
 pub use table::{Operation, Shape, find, listed};

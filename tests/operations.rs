@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cognite::api::Client;
-use cognite::api::operations::{self, OperationRequest, Shape, table};
+use cognite::api::operations::{OperationRequest, Shape, table};
 use cognite::error::{Error, Status};
+use cognite::ffi::pages::COGNITE_OPERATION_UNCHECKED as UNCHECKED;
 use cognite::http::Response;
 use cognite::runtime;
 use lab::{Got, Reply, Server, config, ok};
@@ -113,7 +114,7 @@ fn lists_are_complete_whatever_their_length() {
                 }
                 let all: Vec<u64> = (0..total).collect();
                 assert_eq!(ids(&operate(&client, name, "{\"limit\":null,\"pageSize\":100}").unwrap()), all);
-                for (ahead, flags) in [(0, 0), (1, 0), (3, 0), (2, operations::pages::UNCHECKED)] {
+                for (ahead, flags) in [(0, 0), (1, 0), (3, 0), (2, UNCHECKED)] {
                     let got = pages(&client, name, "{\"pageSize\":100}", ahead, flags).unwrap();
                     let seen: Vec<u64> = got.iter().flat_map(ids).collect();
                     assert_eq!(seen, all, "{name} {total} {page} {ahead} {flags}");
@@ -177,7 +178,7 @@ fn lists_that_cannot_be_trusted() {
         Server::start(None, move |_| ok(answers[n.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)]))
     };
     let decode = |answers, arguments: &str, told: &str| {
-        for (ahead, flags) in [(0, 0), (2, 0), (1, operations::pages::UNCHECKED)] {
+        for (ahead, flags) in [(0, 0), (2, 0), (1, UNCHECKED)] {
             let server = first(answers);
             let e = pages(&client(&server), "assets.list", arguments, ahead, flags).unwrap_err();
             assert!(e.status() == Status::Decode && e.message().contains(told), "{answers:?}: {e}");
@@ -236,7 +237,7 @@ fn pages_in_memory_are_bounded_and_the_reading_ends_with_them() {
         ok(&format!("{{\"items\":[{n}],\"nextCursor\":\"c{n}\"}}"))
     });
     let client = client(&server);
-    for (ahead, flags) in [(0, 0), (1, 0), (3, operations::pages::UNCHECKED)] {
+    for (ahead, flags) in [(0, 0), (1, 0), (3, UNCHECKED)] {
         asked.store(0, Ordering::SeqCst);
         let pages = client.pages(&OperationRequest { flags, ..request("assets.list", "{}") }, ahead).unwrap();
         for taken in 1..4 {
@@ -250,7 +251,7 @@ fn pages_in_memory_are_bounded_and_the_reading_ends_with_them() {
     }
     for (arguments, ahead, flags, told) in [
         ("{}", 17, 0, "at most"),
-        ("{\"limit\":5}", 1, operations::pages::UNCHECKED, "limit"),
+        ("{\"limit\":5}", 1, UNCHECKED, "limit"),
         ("{\"limit\":null,\"partitions\":2}", 0, 0, "prefetch"),
         ("{}", 1, 1 << 20, "flags"),
     ] {

@@ -79,11 +79,6 @@
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
- * Pages are handed out as they came, without a look inside.
- */
-#define UNCHECKED 256
-
-/**
  * Success.
  */
 #define COGNITE_OK 0

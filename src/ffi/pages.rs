@@ -8,11 +8,14 @@ use super::notify::{cognite_notify, finish, notify_of};
 use super::operation::{cognite_operation, operation_of};
 use super::response::cognite_response;
 use crate::api::operations::Pages;
+use crate::api::operations::pages::UNCHECKED;
 use crate::runtime;
 
 /// For cognite_operation.flags, of pages: hand each page out as it came. Only its last bytes are read, to find the cursor;
 /// it is neither checked to be JSON nor counted, so there can be no `limit`. The last page is always checked.
 pub const COGNITE_OPERATION_UNCHECKED: u32 = 0x100;
+
+const _: () = assert!(COGNITE_OPERATION_UNCHECKED == UNCHECKED);
 
 /// A list being read page by page. Free it with cognite_pages_free().
 pub struct cognite_pages {

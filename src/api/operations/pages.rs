@@ -19,7 +19,7 @@ use crate::runtime::panics::contained;
 use crate::runtime::usage::{BODY_BYTES, Held};
 
 /// Pages are handed out as they came, without a look inside.
-pub const UNCHECKED: u32 = 0x100;
+pub(crate) const UNCHECKED: u32 = 0x100;
 
 /// More pages ahead than this only cost memory.
 const MOST_AHEAD: u32 = 16;

@@ -216,6 +216,12 @@
 #define COGNITE_OPERATION_SPLIT 1
 
 /**
+ * For cognite_operation.flags, of pages: hand each page out as it came. Only its last bytes are read, to find the cursor;
+ * it is neither checked to be JSON nor counted, so there can be no `limit`. The last page is always checked.
+ */
+#define COGNITE_OPERATION_UNCHECKED 256
+
+/**
  * A defect of the library, contained.
  */
 #define COGNITE_LOG_ERROR 1
@@ -263,6 +269,11 @@ typedef struct cognite_credentials cognite_credentials;
  * Why a call failed. Read-only; may be read by any number of threads. Free it with cognite_error_free().
  */
 typedef struct cognite_error cognite_error;
+
+/**
+ * A list being read page by page. Free it with cognite_pages_free().
+ */
+typedef struct cognite_pages cognite_pages;
 
 /**
  * Finished calls, to be fetched. Used by any number of threads at a time. Free it with cognite_queue_free().
@@ -745,6 +756,42 @@ COGNITE_API uint64_t cognite_response_elapsed_us(const cognite_response *respons
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
 COGNITE_API uint32_t cognite_response_attempts(const cognite_response *response);
+
+/**
+ * How many elements a body of the form `{"items":[…],…}` has: pages, and results of most operations. The body of a page
+ * was looked through when it came; any other is when this is called first.
+ *
+ * @param response  The response, or NULL.
+ * @return Their number; 0 also for NULL and for other bodies.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API
+size_t cognite_response_item_count(const cognite_response *response);
+
+/**
+ * An element of a body of the form `{"items":[…],…}`: its JSON text, not ended by NUL.
+ *
+ * @param response  The response, or NULL.
+ * @param index     0 to cognite_response_item_count() - 1.
+ * @param[out] len  Number of bytes; may be NULL.
+ * @return The bytes; NULL when there is no such element.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_response_item(const cognite_response *response, size_t index, size_t *len);
+
+/**
+ * Where a list goes on behind this page: `nextCursor` of a body of the form `{"items":[…],…}`. Given as `cursor` in the
+ * arguments of the same operation, it begins there: that is how to resume.
+ *
+ * @param response  The response, or NULL.
+ * @return Text; NULL at the end of a list, and for other bodies.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_response_next_cursor(const cognite_response *response);
 
 /**
  * Frees a response. NULL does nothing.
@@ -2894,6 +2941,71 @@ COGNITE_CHECKED cognite_status cognite_client_operate_async(cognite_client *clie
  */
 COGNITE_CHECKED cognite_status cognite_operations_json(cognite_response **out,
                                        cognite_error **err);
+
+/**
+ * Begins to read a list page by page: memory stays bounded, whatever its length.
+ *
+ * The operation is one of shape `list`, with the arguments of cognite_client_operate(), but without a limit all is read.
+ * Its `timeout_ms` is for each page. With `partitions` that many parts are read side by side, and pages come in the order
+ * in which they arrive; without, in the list's order.
+ *
+ * @param client      The client. Not NULL; may be freed before the pages are.
+ * @param operation   What to read. Not NULL.
+ * @param prefetch    Pages that are fetched before they are asked for, of each part read at the time: 0 to 16, usually 1
+ *                    or 2. 0: only when asked for.
+ * @param[out] pages  The pages. Not NULL.
+ * @param[out] err    May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT. Nothing is asked of the service yet.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the pages. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_pages_new(cognite_client *client,
+                                 const cognite_operation *operation,
+                                 uint32_t prefetch,
+                                 cognite_pages **pages,
+                                 cognite_error **err);
+
+/**
+ * Waits for the next page.
+ *
+ * Its body is the service's answer, `{"items":[…],"nextCursor":"…"}`; cognite_response_item() gives its elements and
+ * cognite_response_next_cursor() the place to resume from, also after an error. An error ends the pages: it is told again
+ * by each further call.
+ *
+ * @param pages      The pages. Not NULL.
+ * @param[out] page  The page. Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*page` and `*err` is set.
+ * @return `COGNITE_OK`; EMPTY after the last page; else as cognite_client_operate().
+ *
+ * **Blocks:** on the network, for as long as a page may take. **Threads:** any number; each page goes to one of them.
+ * **Owns:** the caller the page. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_pages_next(cognite_pages *pages,
+                                  cognite_response **page,
+                                  cognite_error **err);
+
+/**
+ * cognite_pages_next() that tells its result later.
+ *
+ * @param pages     The pages. Not NULL; may be freed before the result is told: then it may be SHUTDOWN.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_pages_next_async(cognite_pages *pages,
+                                        const cognite_notify *notify,
+                                        cognite_error **err);
+
+/**
+ * Ends the reading and frees the pages. NULL does nothing.
+ *
+ * @param pages  The pages; not used afterwards. Pages handed out before stay valid.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the pages. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_pages_free(cognite_pages *pages);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

@@ -9,7 +9,7 @@
 //   std::cout << answer.body();
 //
 // Rules
-//   * Every owner (config, credentials, client, response, token_request, cancel, queue) is move-only and frees in its destructor. Using
+//   * Every owner (config, credentials, client, response, pages, token_request, cancel, queue) is move-only and frees in its destructor. Using
 //     one that was moved from is an error the library reports (INVALID_ARGUMENT), not a crash.
 //   * Whatever fails throws cognite::error. Text with a zero byte in it, which C cannot take, throws
 //     std::invalid_argument. Functions marked noexcept do not throw.
@@ -19,7 +19,7 @@
 //   * Asynchronous calls tell their callback, or complete their future, exactly once - unless the call itself throws: then
 //     never. Callbacks run on a thread of the library; an exception that leaves one is swallowed.
 //   * Do not wait inside a callback for another callback or a future.
-//   * Threads: as in C. client, cancel, queue: any number; config and credentials: one at a time; response and error: read-only, any.
+//   * Threads: as in C. client, pages, cancel, queue: any number; config and credentials: one at a time; response and error: read-only, any.
 //   * Everything is inline: only the C functions are a binary interface.
 #ifndef COGNITE_COGNITE_HPP
 #define COGNITE_COGNITE_HPP
@@ -130,6 +130,15 @@ class response {
     return std::chrono::microseconds(cognite_response_elapsed_us(raw_.get()));
   }
   std::uint32_t attempts() const noexcept { return cognite_response_attempts(raw_.get()); }
+  // Of a body {"items":[...]}: how many there are, and each as JSON text.
+  std::size_t item_count() const noexcept { return cognite_response_item_count(raw_.get()); }
+  std::string_view item(std::size_t index) const noexcept {
+    std::size_t length = 0;
+    const char* data = cognite_response_item(raw_.get(), index, &length);
+    return {data, length};
+  }
+  // Where the list goes on; empty: it does not.
+  std::string_view next_cursor() const noexcept { return detail::view(cognite_response_next_cursor(raw_.get())); }
   const cognite_response* get() const noexcept { return raw_.get(); }
 
  private:
@@ -398,6 +407,28 @@ struct operation {
   std::uint32_t flags = 0;
 };
 
+// A list being read page by page, by any number of threads.
+class pages {
+ public:
+  explicit pages(cognite_pages* raw) noexcept : raw_(raw) {}
+  // Empty: there are no more.
+  std::optional<response> next() const {
+    cognite_response* page = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_pages_next(get(), &page, &err);
+    if (status == COGNITE_ERR_EMPTY) {
+      cognite_error_free(err);
+      return std::nullopt;
+    }
+    detail::check(status, err);
+    return response(page);
+  }
+  cognite_pages* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::owner<cognite_pages, &cognite_pages_free> raw_;
+};
+
 // Connections, tokens and limits. One for all threads.
 class client {
  public:
@@ -439,6 +470,14 @@ class client {
     return own([&](auto out, auto err) {
       return with(o, [&](const cognite_operation& raw) { return cognite_client_operate(get(), &raw, out, err); });
     });
+  }
+  // A list page by page, `prefetch` of them ahead; see cognite_pages_new().
+  cognite::pages pages(const operation& o, std::uint32_t prefetch = 1) const {
+    cognite_pages* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = with(o, [&](const cognite_operation& raw) { return cognite_pages_new(get(), &raw, prefetch, &out, &err); });
+    detail::check(status, err);
+    return cognite::pages(out);
   }
   // Told to the queue, under this tag.
   void operate_async(const operation& o, const queue& to, std::uint64_t tag) const {

@@ -44,6 +44,8 @@ pub mod shortcuts;
 
 pub mod operation;
 
+pub mod pages;
+
 pub mod usage;
 
 pub mod metrics;

@@ -58,6 +58,17 @@ pub struct Response {
     pub body: Vec<u8>,
     pub attempts: u32,
     pub elapsed: Duration,
+    /// Where the elements lie, if somebody looked: of a page of a list.
+    pub index: Option<Box<Index>>,
+}
+
+/// What is in a page.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// First byte and the one after the last, of each element.
+    pub items: Vec<(u32, u32)>,
+    /// Where the next page begins.
+    pub cursor: Option<std::ffi::CString>,
 }
 
 impl Response {
@@ -73,7 +84,14 @@ impl Response {
 
     /// The same for other text.
     pub fn of_text(text: String) -> Self {
-        Self { status: 0, headers: HeaderMap::new(), body: text.into_bytes(), attempts: 0, elapsed: Duration::ZERO }
+        Self {
+            status: 0,
+            headers: HeaderMap::new(),
+            body: text.into_bytes(),
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            index: None,
+        }
     }
 }
 
@@ -189,6 +207,7 @@ impl HttpClient {
                     body: answer.body,
                     attempts: ledger.attempts,
                     elapsed: mark.end(Ok(answer.status)),
+                    index: None,
                 };
                 self.tell(&call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)

@@ -1,6 +1,7 @@
 /* test_operations.c - operations by name against a service: lists of many pages, many items, arguments that are refused. */
 #define _DEFAULT_SOURCE
 #include "connection.h"
+#include <stdint.h>
 #include <unistd.h>
 
 static cognite_client *client;
@@ -128,6 +129,85 @@ static void lists(void) {
   cognite_response_free(response);
 }
 
+/* Page by page: every item once, in any mode, also from where another run stopped. */
+static void page_by_page(void) {
+  static const struct {
+    uint32_t prefetch, flags;
+    const char *more;
+    int pages;
+  } runs[] = {{0, 0, ",\"pageSize\":500", 5}, {1, 0, "", 3}, {2, COGNITE_OPERATION_UNCHECKED, ",\"pageSize\":300", 8},
+              {1, 0, ",\"limit\":null,\"partitions\":4", 4}, {3, 0, ",\"limit\":1100,\"pageSize\":500", 3}};
+  char arguments[800], cursor[300] = "";
+  cognite_pages *pages = NULL;
+  cognite_response *page = NULL;
+  cognite_error *err = NULL;
+  cognite_operation operation = COGNITE_OPERATION_INIT;
+  cognite_queue *queue = NULL;
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_completion done = COGNITE_COMPLETION_INIT;
+  size_t r, i, length;
+  cognite_status status;
+  operation.name = "assets.list";
+  operation.arguments = arguments;
+  for (r = 0; r < sizeof runs / sizeof *runs; r++) {
+    size_t items = 0;
+    int count = 0;
+    snprintf(arguments, sizeof arguments, "{\"filter\":{\"externalIdPrefix\":\"%s-\"}%s}", unique, runs[r].more);
+    operation.arguments_len = strlen(arguments);
+    operation.flags = runs[r].flags;
+    CHECK_STATUS(cognite_pages_new(client, &operation, runs[r].prefetch, &pages, &err), COGNITE_OK);
+    while ((status = cognite_pages_next(pages, &page, &err)) == COGNITE_OK) {
+      size_t n = cognite_response_item_count(page);
+      for (i = 0; i < n; i++) {
+        const char *item = cognite_response_item(page, i, &length);
+        CHECK(length > 2 && item[0] == '{' && item[length - 1] == '}');
+      }
+      CHECK(cognite_response_item(page, n, &length) == NULL && length == 0);
+      if (count == 0 && cognite_response_next_cursor(page) != NULL)
+        snprintf(cursor, sizeof cursor, "%s", cognite_response_next_cursor(page));
+      items += n;
+      count++;
+      cognite_response_free(page);
+    }
+    CHECK(status == COGNITE_ERR_EMPTY && page == NULL);
+    cognite_error_free(err);
+    CHECK(items == (r == 4 ? 1100 : MANY) && count == runs[r].pages);
+    CHECK(cognite_pages_next(pages, &page, NULL) == COGNITE_ERR_EMPTY);
+    cognite_pages_free(pages);
+  }
+
+  /* From behind the first 500 of the last run, told to a queue; the client may go before the pages. */
+  snprintf(arguments, sizeof arguments, "{\"filter\":{\"externalIdPrefix\":\"%s-\"},\"cursor\":\"%s\"}", unique, cursor);
+  operation.arguments_len = strlen(arguments);
+  operation.flags = 0;
+  CHECK_STATUS(cognite_queue_new(0, &queue, NULL), COGNITE_OK);
+  notify.queue = queue;
+  CHECK_STATUS(cognite_pages_new(client, &operation, 1, &pages, &err), COGNITE_OK);
+  for (i = 0, length = 0; i < 3; i++) {
+    CHECK_STATUS(cognite_pages_next_async(pages, &notify, &err), COGNITE_OK);
+    CHECK_STATUS(cognite_queue_next(queue, 60000, &done, &err), COGNITE_OK);
+    CHECK_STATUS(done.status, i < 2 ? COGNITE_OK : COGNITE_ERR_EMPTY);
+    length += cognite_response_item_count(done.response);
+    cognite_response_free(done.response);
+    cognite_error_free(done.error);
+  }
+  CHECK(length == MANY - 500);
+  cognite_pages_free(pages);
+  cognite_queue_free(queue);
+
+  /* Freed in the middle, and with nothing asked for at all. */
+  CHECK_STATUS(cognite_pages_new(client, &operation, 2, &pages, &err), COGNITE_OK);
+  cognite_pages_free(pages);
+  CHECK_STATUS(cognite_pages_new(client, &operation, 2, &pages, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_pages_next(pages, &page, &err), COGNITE_OK);
+  cognite_pages_free(pages);
+  CHECK(cognite_response_item_count(page) > 0); /* a page outlives the pages */
+  cognite_response_free(page);
+  cognite_pages_free(NULL);
+  CHECK(cognite_pages_next(NULL, &page, NULL) == COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK(cognite_response_item_count(NULL) == 0 && cognite_response_next_cursor(NULL) == NULL);
+}
+
 static void refused(void) {
   static const char *const cases[][3] = {
       {"asets.list", NULL, "assets.list"},
@@ -205,6 +285,7 @@ int main(void) {
   snprintf(unique, sizeof unique, "operations-%ld", (long)getpid());
   many_items();
   lists();
+  page_by_page();
   refused();
   cancelled_and_late();
   the_list_of_operations();

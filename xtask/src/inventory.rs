@@ -245,7 +245,11 @@ fn row(name: &str, method: &str, path: &str, endpoint: &Json, main: &Json, here:
         () if get => "query",
         () => "body",
     };
-    let partitions = here.iter().find_map(|o| o.text_of("partitions")).unwrap_or("-");
+    let partitions = match name {
+        // Not a field of the request but one of several cursors, see raw.rows.cursors.
+        "raw.rows.list" => "cursors",
+        _ => here.iter().find_map(|o| o.text_of("partitions")).unwrap_or("-"),
+    };
     let list = |key: &str| -> String {
         let mut all: Vec<&str> = Vec::new();
         for o in here {

@@ -1,5 +1,6 @@
 //! What an answer with items holds: checked in one pass, taken apart by where things lie, not copied.
 
+use std::ffi::CString;
 use std::fmt;
 use std::ops::Range;
 
@@ -7,52 +8,64 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Status};
-use crate::http::Response;
+use crate::http::{Index, Response};
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Where the elements lie in the answer, without the brackets.
-    pub items: Range<usize>,
-    pub count: usize,
+    /// First byte of each element and the one after its last.
+    pub items: Vec<(u32, u32)>,
     pub cursor: Option<String>,
+    /// It had more elements than were wanted.
+    pub cut: bool,
 }
 
-/// Where the elements of an array lie, from the first to the last, and how many there are: at most `most` of them.
-struct Elements {
-    text_start: usize,
-    most: usize,
+impl Page {
+    /// From the first element to the last, without the brackets.
+    pub fn span(&self) -> Range<usize> {
+        match (self.items.first(), self.items.last()) {
+            (Some(first), Some(last)) => first.0 as usize..last.1 as usize,
+            _ => 0..0,
+        }
+    }
 }
+
+impl Page {
+    pub fn into_index(self) -> Box<Index> {
+        Box::new(Index { items: self.items, cursor: self.cursor.and_then(|c| CString::new(c).ok()) })
+    }
+}
+
+/// Where the elements of an array lie in the text that begins at this address.
+struct Elements(usize);
 
 impl<'de> DeserializeSeed<'de> for Elements {
-    type Value = (Range<usize>, usize);
+    type Value = Vec<(u32, u32)>;
     fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
         d.deserialize_seq(self)
     }
 }
 
 impl<'de> Visitor<'de> for Elements {
-    type Value = (Range<usize>, usize);
+    type Value = Vec<(u32, u32)>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let (mut span, mut count) = (0..0, 0);
+        let mut out = Vec::new();
         while let Some(element) = seq.next_element::<&'de RawValue>()? {
-            let at = (element.get().as_ptr() as usize).wrapping_sub(self.text_start);
-            if count < self.most {
-                let start = if count == 0 { at } else { span.start };
-                span = start..at + element.get().len();
-                count += 1;
-            }
+            let text = element.get();
+            let at = (text.as_ptr() as usize).wrapping_sub(self.0);
+            // The text is shorter than 4 GiB.
+            out.push((at as u32, (at + text.len()) as u32));
         }
-        Ok((span, count))
+        Ok(out)
     }
 }
 
-struct Envelope(Elements);
+struct Envelope(usize);
 
 impl<'de> Visitor<'de> for Envelope {
-    type Value = (Option<(Range<usize>, usize)>, Option<String>);
+    type Value = (Option<Vec<(u32, u32)>>, Option<String>);
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
@@ -60,10 +73,7 @@ impl<'de> Visitor<'de> for Envelope {
         let (mut items, mut cursor) = (None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "items" => {
-                    let Elements { text_start, most } = self.0;
-                    items = Some(map.next_value_seed(Elements { text_start, most })?);
-                }
+                "items" => items = Some(map.next_value_seed(Elements(self.0))?),
                 "nextCursor" => cursor = map.next_value::<Option<String>>()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -74,17 +84,43 @@ impl<'de> Visitor<'de> for Envelope {
     }
 }
 
-/// Reads `{"items":[…],"nextCursor":…}`, counting and keeping no more than `most` elements. `None`: it has no items.
-pub fn page(body: &[u8], most: usize) -> Result<Option<Page>, String> {
+/// Reads `{"items":[…],"nextCursor":…}`. `None`: it has no items.
+pub fn page(body: &[u8]) -> Result<Option<Page>, String> {
+    if u32::try_from(body.len()).is_err() {
+        return Err("more than 4 GiB".to_owned());
+    }
     let text = std::str::from_utf8(body).map_err(|e| format!("not UTF-8 at byte {}", e.valid_up_to()))?;
     let place = |e: serde_json::Error| format!("line {}, column {}", e.line(), e.column());
     let mut de = serde_json::Deserializer::from_str(text);
-    let elements = Elements { text_start: text.as_ptr() as usize, most };
-    let (items, cursor) = de.deserialize_map(Envelope(elements)).map_err(place)?;
+    let (items, cursor) = de.deserialize_map(Envelope(text.as_ptr() as usize)).map_err(place)?;
     de.end().map_err(place)?;
     // An empty cursor would begin again.
     let cursor = cursor.filter(|c| !c.is_empty());
-    Ok(items.map(|(items, count)| Page { items, count, cursor }))
+    Ok(items.map(|items| Page { items, cursor, cut: false }))
+}
+
+/// What is in a body that has items.
+pub fn index(body: &[u8]) -> Option<Box<Index>> {
+    page(body).ok().flatten().map(Page::into_index)
+}
+
+/// The cursor of a page that has one as its last member, as CDF writes it, without a look at the rest. `None`: it is
+/// written in another way, or there is none.
+pub fn cursor_at_end(body: &[u8]) -> Option<String> {
+    let before = |text: &[u8], end: &[u8]| Some(text.trim_ascii_end().strip_suffix(end)?.len());
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    let body = body.get(..before(body, b"}")?)?;
+    let body = body.get(..before(body, b"\"")?)?;
+    let open = body.iter().rposition(|b| *b == b'"')?;
+    let value = body.get(open + 1..)?;
+    let body = body.get(..open)?;
+    let body = body.get(..before(body, b":")?)?;
+    let key = body.get(..before(body, b"\"nextCursor\"")?)?.trim_ascii_end().last()?;
+    // The quote found may itself be part of the text: then a backslash stands somewhere around it.
+    let plain = !value.is_empty() && value.iter().all(|b| *b >= b' ' && *b != b'\\' && b.is_ascii());
+    (plain && matches!(key, b',' | b'{')).then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// An answer that is not what the operation is documented to answer.
@@ -104,6 +140,9 @@ const OPEN: &[u8] = b"{\"items\":[";
 pub struct Spliced(Vec<u8>);
 
 impl Spliced {
+    /// Where the first element begins.
+    pub const OPENING: u32 = OPEN.len() as u32;
+
     pub fn open() -> Self {
         Self(OPEN.to_vec())
     }
@@ -141,19 +180,45 @@ mod tests {
     #[test]
     fn pages_are_taken_apart() {
         let body = br#" {"x":[1,{"items":[9]}],"items" : [ {"a":[1]} , 2,"]" ], "nextCursor":"c\u0041"} "#;
-        let p = page(body, 99).unwrap().unwrap();
-        assert_eq!(&body[p.items], br#"{"a":[1]} , 2,"]""#);
-        assert_eq!((p.count, p.cursor.as_deref()), (3, Some("cA")));
-        let p = page(body, 2).unwrap().unwrap();
-        assert_eq!((&body[p.items], p.count), (&br#"{"a":[1]} , 2"#[..], 2));
-        let p = page(br#"{"nextCursor":"","items":[]}"#, 9).unwrap().unwrap();
-        assert_eq!(p, Page { items: 0..0, count: 0, cursor: None });
-        assert_eq!(page(br#"{"a":1}"#, 9).unwrap(), None);
+        let p = page(body).unwrap().unwrap();
+        assert_eq!(&body[p.span()], br#"{"a":[1]} , 2,"]""#);
+        let items: Vec<&[u8]> = p.items.iter().map(|(a, b)| &body[*a as usize..*b as usize]).collect();
+        assert_eq!(items, [&b"{\"a\":[1]}"[..], b"2", b"\"]\""]);
+        assert_eq!(p.cursor.as_deref(), Some("cA"));
+        let p = page(br#"{"nextCursor":"","items":[]}"#).unwrap().unwrap();
+        assert_eq!(p, Page::default());
+        assert_eq!(page(br#"{"a":1}"#).unwrap(), None);
         for bad in ["", "[]", "{\"items\":{}}", "{\"items\":[1}", "{\"items\":[],\"nextCursor\":5}", "{\"items\":[]} x"]
         {
-            assert!(page(bad.as_bytes(), 9).is_err(), "{bad}");
+            assert!(page(bad.as_bytes()).is_err(), "{bad}");
         }
-        assert!(page(b"{\"items\":[\"\xff\"]}", 9).is_err());
+        assert!(page(b"{\"items\":[\"\xff\"]}").is_err());
+    }
+
+    #[test]
+    fn a_cursor_is_found_without_parsing_or_not_at_all() {
+        for (body, cursor) in [
+            (r#"{"items":[],"nextCursor":"abc="}"#, Some("abc=")),
+            (" {\"items\":[] , \"nextCursor\" : \"a b\" \n } \n", Some("a b")),
+            (r#"{"nextCursor":"x"}"#, Some("x")),
+            (r#"{"items":[],"nextCursor":"a\"b"}"#, None),
+            (r#"{"items":[],"nextCursor":"a\\"}"#, None),
+            (r#"{"items":[],"nextCursor":""}"#, None),
+            (r#"{"items":[],"nextCursor":null}"#, None),
+            (r#"{"nextCursor":"x","items":[]}"#, None),
+            (r#"{"items":["\"nextCursor\":"]}"#, None),
+            (r#"{"items":[],"a\"nextCursor":"x"}"#, None),
+            (r#"[{"nextCursor":"x"}"#, None),
+            ("", None),
+            ("{", None),
+            ("}", None),
+        ] {
+            assert_eq!(cursor_at_end(body.as_bytes()).as_deref(), cursor, "{body}");
+            // Where it finds one, the parser finds the same.
+            if let (Some(c), Ok(Some(p))) = (cursor, page(body.as_bytes())) {
+                assert_eq!(p.cursor.as_deref(), Some(c));
+            }
+        }
     }
 
     #[test]

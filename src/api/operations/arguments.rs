@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::identifiers::Lists;
 use super::table::{Operation, Place, Shape};
 use crate::api::outgoing::segment;
-use crate::auth::form::form_encode;
+use crate::auth::form::{form_encode, from_base64url};
 use crate::error::Error;
 use crate::http::Class;
 use crate::http::url::pairs;
@@ -42,6 +42,10 @@ pub struct Arguments {
     pub sorted: bool,
     /// What is for the library, not for the service.
     pub own: Vec<(String, Box<RawValue>)>,
+    /// Of an upload.
+    pub content: Vec<u8>,
+    /// Another host of organizations.
+    pub auth_url: Option<String>,
 }
 
 /// A JSON array as it was given, and where its elements lie.
@@ -134,6 +138,8 @@ impl Arguments {
             cursor: None,
             sorted: false,
             own: Vec::new(),
+            content: Vec::new(),
+            auth_url: None,
         };
         let mut lists = Lists::default();
         let mut identifier = String::new();
@@ -176,6 +182,9 @@ impl Arguments {
                     out.cursor = serde_json::from_str(raw)
                         .map_err(|_| Error::argument("arguments.cursor must be text, or null for the beginning"))?;
                 }
+                (Shape::Upload, "content") => out.content = content(raw)?,
+                (_, "authUrl") if operation.path.starts_with('@') => out.auth_url = Some(auth_url(raw)?),
+                (Shape::Upload, name) => out.parameter(operation, name, raw)?,
                 (_, name) if listed(operation.query, name) => out.parameter(operation, name, raw)?,
                 _ if operation.method == reqwest::Method::GET => out.parameter(operation, &name, raw)?,
                 (Shape::Items, name) if listed(operation.identifiers, name) && operation.class() == Class::Read => {
@@ -315,13 +324,8 @@ type Given = [(String, Box<RawValue>)];
 
 /// What the reference sends of itself when the caller says nothing.
 fn add_defaults(operation: &Operation, given: &mut Vec<(String, Box<RawValue>)>) {
-    let single = listed(operation.identifiers, "id") || listed(operation.identifiers, "externalId");
-    let one = single && given.iter().any(|(name, _)| listed(operation.identifiers, name));
-    let unknown = if operation.shape == Shape::Items && operation.unknown != Place::Nowhere && !one {
-        ",ignoreUnknownIds"
-    } else {
-        ""
-    };
+    let changes = operation.shape == Shape::Items && operation.class().is_write();
+    let unknown = if changes && operation.unknown != Place::Nowhere { "ignoreUnknownIds" } else { "" };
     let own = match operation.name {
         "assets.delete" | "raw.databases.delete" => "recursive",
         "raw.rows.insert" => "ensureParent",
@@ -344,6 +348,13 @@ fn path(operation: &Operation, given: &Given) -> Result<String, Error> {
     let mut rest = operation.path;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        if name == "project" {
+            // Filled in with the client's.
+            out.push_str(before);
+            out.push_str("{project}");
+            rest = after;
+            continue;
+        }
         let value = given.iter().find(|(n, _)| n == name).map(|(_, v)| v.get()).ok_or_else(|| {
             let all: Vec<&str> = operation.path_parameters().collect();
             Error::argument(format!("arguments.{name} is missing: {} needs {}", operation.name, all.join(", ")))
@@ -359,6 +370,21 @@ fn path(operation: &Operation, given: &Given) -> Result<String, Error> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Bytes as base64, of either alphabet.
+fn content(raw: &str) -> Result<Vec<u8>, Error> {
+    let text: Option<String> = serde_json::from_str(raw).ok();
+    text.and_then(|t| from_base64url(&t.replace('+', "-").replace('/', "_")))
+        .ok_or_else(|| Error::argument("arguments.content must be base64 text"))
+}
+
+fn auth_url(raw: &str) -> Result<String, Error> {
+    let text: String = serde_json::from_str(raw).unwrap_or_default();
+    let text = text.trim_end_matches('/');
+    let fits = text.starts_with("https://") || text.starts_with("http://");
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| Error::argument("arguments.authUrl must be the address of the host of organizations"))
 }
 
 fn limit(raw: &str) -> Result<Limit, Error> {
@@ -422,7 +448,6 @@ mod tests {
         assert_eq!(a.members, r#""recursive":true,"ignoreUnknownIds":false"#);
         assert_eq!(a.items.take(), [&br#"{"id":1}"#[..], br#"{"externalId":"x"}"#]);
         assert_eq!((a.own[0].0.as_str(), a.own[0].1.get()), ("mode", "\"m\""));
-        assert!(read("assets.retrieve", r#"{"id":1}"#).unwrap().members.is_empty());
         let a = read("assets.retrieve_multiple", r#"{"externalId":"a","ignoreUnknownIds":true}"#).unwrap();
         assert_eq!(body(a.body_of_items(0..1)), r#"{"items":[{"externalId":"a"}],"ignoreUnknownIds":true}"#);
         let a = read("raw.rows.list", r#"{"dbName":"d","tableName":"t","columns":["a","b"],"minLastUpdatedTime":5}"#);

@@ -31,8 +31,8 @@ pub async fn send(work: &Work, range: Range<usize>) -> Result<Done, Error> {
     if work.operation.answers == Some("nothing") || response.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Done { response, elements: 0..0 });
     }
-    match answer::page(&response.body, usize::MAX) {
-        Ok(page) => Ok(Done { elements: page.map_or(0..0, |p| p.items), response }),
+    match answer::page(&response.body) {
+        Ok(page) => Ok(Done { elements: page.map_or(0..0, |p| p.span()), response }),
         Err(what) => Err(answer::unusable(&response, &what)),
     }
 }

@@ -2,11 +2,11 @@
 
 use tokio::time::Instant;
 
-use super::answer::{self, Spliced};
+use super::answer::{self, Page, Spliced};
 use super::arguments::{Limit, form_pair};
 use super::lanes::Lanes;
 use super::run::{Work, combined};
-use super::table::Place;
+use super::table::{Place, find};
 use crate::api::outgoing::Payload;
 use crate::error::{Error, Status};
 use crate::http::Response;
@@ -16,36 +16,71 @@ pub struct Chain {
     /// `None`: the beginning.
     pub cursor: Option<String>,
     /// Still wanted; `None`: all there is.
-    left: Option<u64>,
+    left: Option<usize>,
     /// Which part of how many.
     part: Option<(usize, usize)>,
     /// A cursor seen before, kept for 1, 2, 4, 8 … pages: a circle of any length comes back to it.
     mark: Option<String>,
     pages: u64,
     ended: bool,
+    /// Pages that say where they go on are not looked into.
+    pub unchecked: bool,
 }
 
-/// One page: the answer and what is in it.
+/// One page: the answer, and what is in it unless nobody looked.
 pub struct Fetched {
     pub response: Response,
-    pub page: answer::Page,
+    pub page: Option<Page>,
+}
+
+/// The chains that make up the list. `all`: what a caller who says no limit gets.
+pub async fn chains(work: &Work, all: bool) -> Result<Vec<Chain>, Error> {
+    let a = &work.arguments;
+    let left = match a.limit {
+        Limit::All => None,
+        Limit::Exactly(n) => Some(usize::try_from(n).unwrap_or(usize::MAX)),
+        Limit::Default if all => None,
+        Limit::Default => Some(work.operation.default_limit() as usize),
+    };
+    let chain = |cursor: Option<String>, part| Chain {
+        cursor,
+        left,
+        part,
+        mark: None,
+        pages: 0,
+        ended: false,
+        unchecked: false,
+    };
+    match a.partitions {
+        None => Ok(vec![chain(a.cursor.clone(), None)]),
+        Some(parts) if work.operation.partitions == Place::Cursors => {
+            let cursors = cursors(work, parts).await?;
+            Ok(cursors.into_iter().map(|c| chain(Some(c), None)).collect())
+        }
+        Some(parts) => Ok((0..parts).map(|n| chain(None, Some((n, parts)))).collect()),
+    }
+}
+
+/// Where the parts of a RAW table begin.
+async fn cursors(work: &Work, parts: usize) -> Result<Vec<String>, Error> {
+    let a = &work.arguments;
+    let mut query = format!("numberOfCursors={parts}");
+    for pair in a.query.split('&').filter(|p| p.starts_with("minLast") || p.starts_with("maxLast")) {
+        query.push('&');
+        query.push_str(pair);
+    }
+    let operation = find("raw.rows.cursors")?;
+    let path = a.path.strip_suffix("/rows").unwrap_or(&a.path);
+    let response = work.send_as(operation, format!("{path}/cursors?{query}"), Payload::None).await?;
+    let page = answer::page(&response.body).map_err(|what| answer::unusable(&response, &what))?.unwrap_or_default();
+    let read = |(start, end): &(u32, u32)| {
+        let text = response.body.get(*start as usize..*end as usize).unwrap_or_default();
+        serde_json::from_slice(text).map_err(|_| answer::unusable(&response, "a cursor is no text"))
+    };
+    page.items.iter().map(read).collect()
 }
 
 impl Chain {
-    pub fn new(work: &Work, all: bool) -> Self {
-        let left = match work.arguments.limit {
-            Limit::All => None,
-            Limit::Exactly(n) => Some(n),
-            Limit::Default if all => None,
-            Limit::Default => Some(work.operation.default_limit()),
-        };
-        Self { cursor: work.arguments.cursor.clone(), left, part: None, mark: None, pages: 0, ended: false }
-    }
-
-    fn part(work: &Work, index: usize, of: usize) -> Self {
-        Self { part: Some((index, of)), ..Self::new(work, true) }
-    }
-
     /// The next page; `None` after the last one.
     pub async fn next(&mut self, work: &Work) -> Result<Option<Fetched>, Error> {
         if self.ended {
@@ -53,26 +88,40 @@ impl Chain {
         }
         let a = &work.arguments;
         let largest = a.page.or(work.operation.page).unwrap_or(1000);
-        let asked = self.left.map_or(largest, |l| largest.min(usize::try_from(l).unwrap_or(usize::MAX)));
+        let asked = self.left.map_or(largest, |l| largest.min(l));
         let response = match work.operation.method == reqwest::Method::GET {
             true => work.send(a.address(&self.query(asked)), Payload::None).await?,
             false => work.send(a.address(""), Payload::Json(a.body(&self.members(work, asked)))).await?,
         };
-        let most = self.left.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX));
-        let page = match answer::page(&response.body, most) {
+        let paged = work.operation.cursor != Place::Nowhere;
+        // The last page is always looked at: what is no page at all must not pass for it.
+        if self.unchecked
+            && paged
+            && let Some(cursor) = answer::cursor_at_end(&response.body)
+        {
+            self.step(Some(cursor), 0, &response)?;
+            return Ok(Some(Fetched { response, page: None }));
+        }
+        let mut page = match answer::page(&response.body) {
             Ok(Some(page)) => page,
             Ok(None) => return Err(answer::unusable(&response, "it has no items")),
             Err(what) => return Err(answer::unusable(&response, &what)),
         };
-        self.step(&page, work.operation.cursor != Place::Nowhere, &response)?;
-        Ok(Some(Fetched { response, page }))
+        // A server that ignores the limit does not make the result longer than it.
+        page.cut = self.left.is_some_and(|left| page.items.len() > left);
+        page.items.truncate(self.left.unwrap_or(usize::MAX));
+        if !paged || page.cut {
+            // Behind a page that was cut the list does not go on where the page says.
+            page.cursor = None;
+        }
+        self.step(page.cursor.clone(), page.items.len(), &response)?;
+        Ok(Some(Fetched { response, page: Some(page) }))
     }
 
-    fn step(&mut self, page: &answer::Page, paged: bool, response: &Response) -> Result<(), Error> {
+    fn step(&mut self, next: Option<String>, count: usize, response: &Response) -> Result<(), Error> {
         if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(page.count as u64);
+            *left = left.saturating_sub(count);
         }
-        let next = page.cursor.clone().filter(|_| paged);
         if next.is_some() && (next == self.cursor || next == self.mark) {
             let what = "the service gave a cursor that it had given before: the list would never end";
             return Err(Error::new(Status::Decode, what).with(|d| d.http_status = response.status));
@@ -113,33 +162,37 @@ impl Chain {
     }
 }
 
-/// All pages of a chain: their elements, and how many attempts they took.
+/// All pages of a chain: their elements, where a limit ended it, and how many attempts they took.
 async fn collect(work: &Work, mut chain: Chain) -> Result<(Spliced, Option<String>, u32), Error> {
     let mut out = Spliced::open();
     let mut attempts = 0;
     while let Some(Fetched { response, page }) = chain.next(work).await? {
         attempts += response.attempts;
-        out.add(response.body.get(page.items).unwrap_or_default());
+        let span = page.map(|p| p.span()).unwrap_or_default();
+        out.add(response.body.get(span).unwrap_or_default());
     }
     Ok((out, chain.cursor, attempts))
 }
 
 pub async fn run(work: &Work) -> Result<Response, Error> {
     let started = Instant::now();
-    let Some(parts) = work.arguments.partitions else {
-        let (items, cursor, attempts) = collect(work, Chain::new(work, false)).await?;
+    let mut chains = chains(work, false).await?;
+    if chains.len() == 1
+        && let Some(only) = chains.pop()
+    {
+        let (items, cursor, attempts) = collect(work, only).await?;
         return Ok(combined(items.finish(cursor.as_deref()), attempts, started));
-    };
+    }
     let mut done: Vec<Option<Spliced>> = Vec::new();
-    done.resize_with(parts, || None);
-    let mut ahead = 0..parts;
+    done.resize_with(chains.len(), || None);
+    let mut ahead = chains.into_iter().enumerate();
     let mut lanes = Lanes::none();
     let mut attempts = 0;
     loop {
         while lanes.len() < work.width()
-            && let Some(n) = ahead.next()
+            && let Some((n, chain)) = ahead.next()
         {
-            lanes.start(n, collect(work, Chain::part(work, n, parts)));
+            lanes.start(n, collect(work, chain));
         }
         let Some((n, result)) = lanes.next().await else { break };
         let (items, _, tries) = result?;

@@ -10,6 +10,7 @@ pub mod items;
 pub mod lanes;
 pub mod list;
 pub mod outcome;
+pub mod pages;
 pub mod patches;
 pub mod raw;
 pub mod run;
@@ -19,5 +20,6 @@ pub mod upsert;
 pub mod waiting;
 pub mod writes;
 
+pub use pages::Pages;
 pub use run::{AcceptedOperation, OperationRequest};
 pub use table::{Operation, Shape, find, listed};

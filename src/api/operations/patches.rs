@@ -92,9 +92,10 @@ pub fn item(api: &str, json: &Bytes, mode: Mode) -> Result<Item, Error> {
     if members.contains_key("update") {
         return Ok(Item { json: json.clone(), name });
     }
-    let list = PROPERTIES.iter().find(|p| p.0 == api).ok_or_else(|| {
-        Error::argument(format!("{api} takes patches only: {{\"id\":1,\"update\":{{\"name\":{{\"set\":\"x\"}}}}}}"))
-    })?;
+    let Some(list) = PROPERTIES.iter().find(|p| p.0 == api) else {
+        // Nothing is known of its properties: the service judges what was given.
+        return Ok(Item { json: json.clone(), name });
+    };
     let list = match list.1.split_once('|') {
         Some((_, few)) if key == "instanceId" => few,
         Some((many, _)) => many,
@@ -182,6 +183,8 @@ mod tests {
         let patch = Bytes::from_static(br#"{ "id":1, "update" : {"x":{"set":1.10}} }"#);
         let item = item("unknown", &patch, Mode::Patch).unwrap();
         assert_eq!((&item.json, item.name.unwrap()), (&patch, Bytes::from_static(b"{\"id\":1}")));
+        let whole = Bytes::from_static(br#"{"externalId":"x","type":"mqtt"}"#);
+        assert_eq!(super::item("hosted_extractors.sources", &whole, Mode::Patch).unwrap().json, whole);
     }
 
     #[test]

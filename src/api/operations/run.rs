@@ -13,7 +13,7 @@ use super::table::{Operation, Shape, find};
 use super::{items, list, writes};
 use crate::api::Client;
 use crate::api::client::{Accepted, total_time};
-use crate::api::outgoing::{Outgoing, Payload};
+use crate::api::outgoing::{Outgoing, Payload, segment};
 use crate::error::Error;
 use crate::http::Response;
 use crate::runtime::CancelToken;
@@ -21,6 +21,9 @@ use crate::runtime::usage::{BODY_BYTES, Held};
 
 /// A request that is refused for some of its items is sent again in parts.
 pub(crate) const SPLIT: u32 = 1;
+
+/// Where organizations and their principals are asked for.
+const AUTH_URL: &str = "https://auth.cognite.com";
 
 /// An operation as the caller gives it; borrowed for the time of the call that takes it.
 #[derive(Default)]
@@ -42,11 +45,15 @@ pub struct Work {
     pub operation: &'static Operation,
     pub arguments: Arguments,
     pub deadline: Instant,
+    /// What that was made from.
+    pub total: Duration,
+    /// Each request has as long as this, instead of all of them together.
+    pub each: Option<Duration>,
     pub cancel: Option<CancelToken>,
     pub flags: u32,
     composite: Option<&'static Composite>,
-    /// The project's path, or nothing for what lies elsewhere.
-    base: String,
+    /// As a segment of a path.
+    project: String,
 }
 
 pub struct AcceptedOperation {
@@ -59,27 +66,38 @@ impl Client {
     /// Checks and takes over an operation's arguments; afterwards nothing of the caller's memory is needed.
     pub fn accept_operation(self: &Arc<Self>, request: &OperationRequest<'_>) -> Result<AcceptedOperation, Error> {
         if request.flags & !SPLIT != 0 {
-            return Err(Error::argument(format!("operation.flags is {:#x}, which holds unknown flags", request.flags)));
+            return Err(unknown_flags(request.flags));
         }
+        let work = self.work(request)?;
+        let _counted = BODY_BYTES.hold(work.arguments.items.bytes());
+        Ok(AcceptedOperation { work, _place: self.accept_work()?, _counted })
+    }
+
+    /// The operation as it is to be carried out.
+    pub(super) fn work(self: &Arc<Self>, request: &OperationRequest<'_>) -> Result<Work, Error> {
         let composite = composites::named(request.name);
         let operation = find(composite.map_or(request.name, |c| c.base))?;
         let own = composite.map_or_else(|| writes::own(operation), |c| c.own);
         let arguments = Arguments::read(operation, own, request.arguments)?;
         let total = total_time(request.timeout, self.config().total_timeout)?;
-        let base = if operation.path.starts_with("//") { String::new() } else { self.project_path()? };
-        let _counted = BODY_BYTES.hold(arguments.items.bytes());
-        let work = Work {
+        let project = segment("project", &self.http.checked().project)?;
+        Ok(Work {
             client: Arc::clone(self),
             operation,
             arguments,
             deadline: Instant::now() + total,
+            total,
+            each: None,
             cancel: request.cancel.cloned(),
             flags: request.flags,
             composite,
-            base,
-        };
-        Ok(AcceptedOperation { work, _place: self.accept_work()?, _counted })
+            project,
+        })
     }
+}
+
+pub(super) fn unknown_flags(flags: u32) -> Error {
+    Error::argument(format!("operation.flags is {flags:#x}, which holds flags that are not known here"))
 }
 
 impl AcceptedOperation {
@@ -99,6 +117,11 @@ impl AcceptedOperation {
                 Shape::List => list::run(w).await,
                 Shape::Items => items::run(w).await,
                 Shape::Bare => w.send(w.arguments.address(""), Payload::None).await,
+                Shape::Upload => {
+                    let bytes = w.arguments.content.clone().into();
+                    let payload = Payload::Raw { bytes, content_type: "application/binary", gzip: false };
+                    w.send(w.arguments.address(""), payload).await
+                }
                 _ if w.operation.method == reqwest::Method::GET => w.send(w.arguments.address(""), Payload::None).await,
                 _ => w.send(w.arguments.address(""), Payload::Json(w.arguments.body(""))).await,
             }
@@ -136,24 +159,31 @@ impl Work {
         )))
     }
 
-    /// One request of another operation, as part of this one.
+    /// A request of another operation that this one needs.
     pub async fn send_as(&self, o: &Operation, address: String, payload: Payload) -> Result<Response, Error> {
         let subversion = &self.client.config().api_subversion;
-        let address = address
-            .strip_prefix('/')
-            .filter(|a| a.starts_with('/'))
-            .map_or_else(|| format!("{}{address}", self.base), str::to_owned);
+        // The host of organizations is another one, and still gets the token: the reference does so, and whoever names
+        // another host means it.
+        let elsewhere = address.strip_prefix('@');
+        let path = match (elsewhere, address.strip_prefix("//")) {
+            (Some(rest), _) => format!("{}{rest}", self.arguments.auth_url.as_deref().unwrap_or(AUTH_URL)),
+            (_, Some(rest)) => format!("/{}", rest.replace("{project}", &self.project)),
+            _ => format!("/api/v1/projects/{}{address}", self.project),
+        };
         self.client
-            .send(Outgoing {
-                method: o.method.clone(),
-                path: address,
-                payload,
-                accept: o.answers.filter(|a| a.contains('/')),
-                version: o.version.map(|v| v.replace("{default}", subversion)),
-                class: Some(o.class()),
-                deadline: self.deadline,
-                cancel: self.cancel.clone(),
-            })
+            .send_to(
+                elsewhere.is_some(),
+                Outgoing {
+                    method: o.method.clone(),
+                    path,
+                    payload,
+                    accept: o.answers.filter(|a| a.contains('/')),
+                    version: o.version.map(|v| v.replace("{default}", subversion)),
+                    class: Some(o.class()),
+                    deadline: self.each.map_or(self.deadline, |t| Instant::now() + t),
+                    cancel: self.cancel.clone(),
+                },
+            )
             .await
     }
 
@@ -171,5 +201,5 @@ impl Work {
 
 /// A result put together from several answers.
 pub fn combined(body: Vec<u8>, attempts: u32, started: Instant) -> Response {
-    Response { status: 200, headers: HeaderMap::new(), body, attempts, elapsed: started.elapsed() }
+    Response { status: 200, headers: HeaderMap::new(), body, attempts, elapsed: started.elapsed(), index: None }
 }

@@ -36,6 +36,8 @@ pub enum Place {
     Nowhere,
     Query,
     Body,
+    /// Of partitions only: as the cursors that the service gives out on request.
+    Cursors,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ fn row(line: &'static str) -> Option<Operation> {
     let place = |v: &str| match v {
         "query" => Some(Place::Query),
         "body" => Some(Place::Body),
+        "cursors" => Some(Place::Cursors),
         "-" => Some(Place::Nowhere),
         _ => None,
     };
@@ -148,18 +151,16 @@ fn unknown(name: &str, resource: &str) -> Error {
 }
 
 impl Operation {
-    /// Names of the parameters in the path, in order.
+    /// Names of the parameters in the path, in order. The project is the client's.
     pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('{').skip(1).filter_map(|rest| rest.split('}').next())
+        self.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).filter(|name| *name != "project")
     }
 
     /// What a repeat does. The path's parameters decide nothing, so any will do.
     pub fn class(&self) -> Class {
-        let below = match self.path.strip_prefix(['/', '@']) {
-            Some(own) if own.starts_with('/') || self.path.starts_with('@') => own.to_owned(),
-            _ => format!("/api/v1/projects/p{}", self.path),
-        };
-        classify(&self.method, Some(&below))
+        // An organization's paths are formed as a project's are.
+        let below = self.path.trim_start_matches(['/', '@']).trim_start_matches("api/v1/orgs/{org}/");
+        classify(&self.method, Some(&format!("/api/v1/projects/p/{below}")))
     }
 
     /// What a caller who says no limit gets, as in the reference.

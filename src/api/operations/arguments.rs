@@ -42,6 +42,7 @@ pub struct Arguments {
     pub sorted: bool,
     /// What is for the library, not for the service.
     pub own: Vec<(String, Box<RawValue>)>,
+    pub filtered: bool,
     /// Of an upload.
     pub content: Vec<u8>,
     /// Another host of organizations.
@@ -138,6 +139,7 @@ impl Arguments {
             cursor: None,
             sorted: false,
             own: Vec::new(),
+            filtered: false,
             content: Vec::new(),
             auth_url: None,
         };
@@ -188,10 +190,17 @@ impl Arguments {
                 (_, name) if listed(operation.query, name) => out.parameter(operation, name, raw)?,
                 _ if operation.method == reqwest::Method::GET => out.parameter(operation, &name, raw)?,
                 (Shape::Items, name) if listed(operation.identifiers, name) && operation.class() == Class::Read => {
+                    check_identifier(operation, name, raw)?;
+                    if !identifier.is_empty() && listed(operation.identifiers, "id") {
+                        return Err(Error::argument(format!(
+                            "arguments hold two identifiers ({identifier} and {name}); give one"
+                        )));
+                    }
                     member(&mut identifier, name, raw);
                 }
                 (_, name) => member(&mut out.members, name, raw),
             }
+            out.filtered |= name == "filter";
             out.sorted |= name == "sort" && raw != "null" && raw != "[]";
         }
         if !lists.is_empty() {
@@ -318,6 +327,18 @@ pub fn form_pair(into: &mut String, name: &str, value: &str) {
     form_encode(name, into);
     into.push('=');
     form_encode(value, into);
+}
+
+fn check_identifier(operation: &Operation, name: &str, raw: &str) -> Result<(), Error> {
+    let first = raw.as_bytes().first();
+    let (fits, wanted) = match name {
+        // Those of organizations are text.
+        "id" if !operation.path.starts_with('@') => (matches!(first, Some(b'-' | b'0'..=b'9')), "a whole number"),
+        "instanceId" => (first == Some(&b'{'), "an object"),
+        "id" | "externalId" => (first == Some(&b'"'), "text"),
+        _ => (true, ""),
+    };
+    fits.then_some(()).ok_or_else(|| Error::argument(format!("arguments.{name} must be {wanted}")))
 }
 
 type Given = [(String, Box<RawValue>)];
@@ -482,6 +503,10 @@ mod tests {
             ("assets.create", "{\"items\":5}", "items"),
             ("assets.retrieve", "{\"items\":[],\"id\":1}", "both"),
             ("assets.delete", "{\"items\":[],\"ids\":[1]}", "two ways"),
+            ("assets.retrieve", "{\"id\":null}", "id must be"),
+            ("assets.retrieve", "{\"id\":\"5\"}", "id must be"),
+            ("assets.retrieve", "{\"externalId\":5}", "externalId must be"),
+            ("assets.retrieve", "{\"id\":1,\"externalId\":\"a\"}", "two identifiers"),
             ("raw.rows.retrieve", "{\"dbName\":\"d\",\"tableName\":\"t\"}", "rowKey"),
             ("raw.rows.retrieve", "{\"dbName\":\"..\",\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),
             ("raw.rows.retrieve", "{\"dbName\":true,\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),

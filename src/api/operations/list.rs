@@ -157,6 +157,10 @@ impl Chain {
         }
         if let Some((index, of)) = self.part.filter(|_| work.operation.partitions == Place::Body) {
             out.push_str(&format!(",\"partition\":\"{}/{of}\"", index + 1));
+            // The reference sends it with a partition, and only then, also when there is nothing in it.
+            if !work.arguments.filtered {
+                out.push_str(",\"filter\":{}");
+            }
         }
         out
     }

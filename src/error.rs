@@ -1,9 +1,14 @@
 //! The one error type of the core. No C types here: `ffi` converts.
 
+mod items;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+
+pub use items::{FailedRequest, Items};
 
 /// What the program should do next. The numbers are the ABI's, fixed for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +168,8 @@ pub struct Detail {
     /// Without query and user info: both can carry secrets.
     pub url: Option<String>,
     pub location: Option<String>,
+    /// Of an operation that makes several requests.
+    pub items: Option<Arc<Items>>,
 }
 
 /// A failure: a status for the program, a sentence for the human, and the facts.
@@ -218,6 +225,10 @@ impl Error {
         self.0.status
     }
 
+    pub fn set_status(&mut self, status: Status) {
+        self.0.status = status;
+    }
+
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -234,7 +245,18 @@ impl Error {
         &mut self.0.detail
     }
 
-    /// One document with everything; absent members are unknown.
+    /// One document with everything, as text: items keep every digit they were given with.
+    pub fn to_json_text(&self) -> String {
+        let mut text = self.to_json().to_string();
+        if let Some(items) = &self.0.detail.items {
+            text.pop();
+            items.write(&mut text);
+            text.push('}');
+        }
+        text
+    }
+
+    /// The same without what became of the items; absent members are unknown.
     pub fn to_json(&self) -> Value {
         let (s, d) = (self.0.status, &self.0.detail);
         let mut m = Map::new();

@@ -16,6 +16,11 @@ use crate::error::Error;
 use crate::http::Response;
 use crate::runtime;
 
+/// For `flags` of an operation that writes items: a request that the API refuses for some of its items (400, 404, 409,
+/// 422) is sent again in parts, so that the good items get in and the others are named. It takes more requests, in the worst
+/// case two for each item.
+pub const COGNITE_OPERATION_SPLIT: u32 = 1;
+
 /// An operation of the API by name, with its arguments. Read during the call only. Begin with COGNITE_OPERATION_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -30,7 +35,7 @@ pub struct cognite_operation {
     pub arguments_len: usize,
     /// For the whole operation with all its requests, in milliseconds up to a week; 0: the client's.
     pub timeout_ms: u64,
-    /// 0.
+    /// `COGNITE_OPERATION_SPLIT` or 0.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -79,10 +84,27 @@ pub(crate) unsafe fn operation_of<'a>(raw: *const cognite_operation) -> Result<O
 ///   how many parts are read side by side, one after the other in the result. Result: `{"items":[…]}`, with `nextCursor`
 ///   where a limit ended it and there is more.
 /// - `items`: `items` holds any number of elements (one may be given without the brackets; when reading, also as an
-///   identifier: `{"externalId":"a"}`). They are sent in as many requests as the API needs, in parallel within its
-///   budget. Result: `{"items":[…]}` in order.
+///   identifier: `{"externalId":"a"}`). Where they are identifiers, lists do as well: `ids`, `externalIds`, `instanceIds`,
+///   `keys`, `names`, `spaces`, `nodes`, `edges`. They are sent in as many requests as the API needs, in parallel within
+///   its budget, instances with nodes before edges. Result: `{"items":[…]}` in the order given.
+///   `….update` takes patches (`{"id":1,"update":{"name":{"set":"x"}}}`) and whole objects, of which `mode` makes patches:
+///   `"replaceIgnoreNull"` (default; what is given is set), `"patch"` (lists and maps are added to) or `"replace"` (what is
+///   not given is cleared). What is sent of whole objects is what the resource lets be changed.
 /// - `one`: a single request. Result: the service's answer as it is.
 /// - `binary`: the same with an answer that is no JSON.
+/// - `composite`: made of several operations; takes the arguments of `base` and those in `also`:
+///   - `assets.upsert` (also events, time_series, sequences, relationships): updates whole objects, creates those that do
+///     not exist, in the order given. `mode` is `"patch"` (default) or `"replace"`.
+///   - `assets.create_hierarchy`: parents, named by `parentExternalId`, before their children. Cycles, duplicates and
+///     parents that are not among the items (unless `ignoreOrphans`) are told of before anything is sent.
+///   - `assets.retrieve_subtree`: the asset `id` or `externalId` and what is below it, down to `depth`.
+///   - `sequences.data.retrieve` (all rows, or `limit`) and `sequences.data.delete_range` (`start`, `end`).
+///   - `transformations.run_and_wait`, `functions.call_and_wait`, `workflows.executions.run_and_wait`: looks every
+///     `pollMs` (1000) until the job has ended, well or not, and gives what the service says of it. When the wait is cut
+///     short the error's `extra` has the `job`, which goes on.
+///
+/// An operation that writes items attempts all of them even if some fail, unless order forbids it. If not all succeeded, the
+/// error places each item (see cognite_error_json()) and the status is PARTIAL where some were applied.
 ///
 ///     {"name":"raw.rows.insert", "arguments":{"dbName":"db","tableName":"t","ensureParent":true,"items":[{"key":"a","columns":{}}]}}
 ///
@@ -92,7 +114,7 @@ pub(crate) unsafe fn operation_of<'a>(raw: *const cognite_operation) -> Result<O
 /// @param operation  What to do. Not NULL.
 /// @param[out] out   The response. Not NULL.
 /// @param[out] err   May be NULL. Exactly one of `*out` and `*err` is set.
-/// @return `COGNITE_OK`, and as cognite_client_call(); INVALID_ARGUMENT also for a name that does not exist (the nearest
+/// @return `COGNITE_OK`, PARTIAL, and as cognite_client_call(); INVALID_ARGUMENT also for a name that does not exist (the nearest
 ///         are told), DECODE also for a list that would never end.
 ///
 /// **Blocks:** on the network, until the deadline or `cancel`. **Threads:** any number. **Owns:** the caller the result.
@@ -153,7 +175,7 @@ pub unsafe extern "C" fn cognite_client_operate_async(
 ///        "pathParameters":["dbName","tableName"],"itemsPerRequest":5000,"query":["ensureParent"],"retry":"again",
 ///        "budget":"raw.write"},…]}
 ///
-/// `shape` is list, items, one, binary or upload; `identifiers` name what addresses an element; `ignoreUnknownIds` says
+/// `shape` is list, items, one, binary, upload or composite (then with `base` and `also`, no path); `identifiers` name what addresses an element; `ignoreUnknownIds` says
 /// where it goes, if it is taken; `query` names the members of a POST's arguments that go into the query; `retry` is read
 /// (changes nothing), again (twice is the same as once) or once; `version` is the `cdf-version` sent, if not the config's;
 /// `answers` what is asked for if not JSON. A path that begins with `//` lies below the base URL, with `@` on the host of

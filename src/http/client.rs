@@ -77,6 +77,11 @@ impl Response {
         Self::of_text(value.to_string())
     }
 
+    /// The body by itself, to be shared, and the rest.
+    pub fn parted(mut self) -> (Bytes, Self) {
+        (std::mem::take(&mut self.body).into(), self)
+    }
+
     /// The same for other text.
     pub fn of_text(text: String) -> Self {
         Self {

@@ -12,6 +12,7 @@
 #include "login.h"
 #include "operations.h"
 #include "reply.h"
+#include "writes.h"
 
 static double now_ms(void) {
   struct timespec t;
@@ -313,6 +314,8 @@ static void do_call(text *t, cognite_client *client, const char *op, const doc *
     request(t, client, op, d, call);
   } else if (is_read(op)) {
     read_items(t, client, op, d, call);
+  } else if (is_write(op)) {
+    write_items(t, client, op, d, call);
   } else if (strcmp(op, "get_token") == 0) {
     get_token(t, client, d, call);
   } else if (strcmp(op, "apply_settings") == 0) {

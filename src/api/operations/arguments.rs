@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::identifiers::Lists;
 use super::table::{Operation, Place, Shape};
 use crate::api::outgoing::segment;
 use crate::auth::form::{form_encode, from_base64url};
@@ -39,6 +41,8 @@ pub struct Arguments {
     /// The order matters: only one reader can keep it.
     pub sorted: bool,
     pub filtered: bool,
+    /// What is for the library, not for the service.
+    pub own: Vec<(String, Box<RawValue>)>,
     /// Of an upload.
     pub content: Vec<u8>,
     /// Another host of organizations.
@@ -84,6 +88,14 @@ impl Items {
         self.spans.is_empty()
     }
 
+    /// The elements, sharing the memory of the whole.
+    pub fn take(&mut self) -> Vec<Bytes> {
+        let spans = std::mem::take(&mut self.spans);
+        let text = Bytes::from(std::mem::take(&mut self.text));
+        // Spans of the text by the making of them.
+        spans.into_iter().map(|s| if s.end <= text.len() { text.slice(s) } else { Bytes::new() }).collect()
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.text.len()
@@ -105,10 +117,11 @@ impl Items {
 }
 
 impl Arguments {
-    /// Checks and takes over what the caller gives; nothing of it is needed afterwards.
-    pub fn read(operation: &Operation, text: &str) -> Result<Self, Error> {
+    /// Checks and takes over what the caller gives; nothing of it is needed afterwards. `own`: names of what is for the
+    /// library, separated by commas.
+    pub fn read(operation: &Operation, own: &str, text: &str) -> Result<Self, Error> {
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let given = pairs(text).map_err(|e| {
+        let mut given = pairs(text).map_err(|e| {
             Error::argument(format!(
                 "arguments must be a JSON object (RFC 8259, not NaN or Infinity): line {}, column {}",
                 e.line(),
@@ -126,9 +139,11 @@ impl Arguments {
             cursor: None,
             sorted: false,
             filtered: false,
+            own: Vec::new(),
             content: Vec::new(),
             auth_url: None,
         };
+        let mut lists = Lists::default();
         let mut identifier = String::new();
         let mut items_given = false;
         // A row and a few names: looking twice is cheaper than a set.
@@ -138,13 +153,25 @@ impl Arguments {
             }
         }
         out.path = path(operation, &given)?;
+        add_defaults(operation, &mut given);
         for (name, value) in given {
+            if listed(own, &name) {
+                out.own.push((name, value));
+                continue;
+            }
             if operation.shape == Shape::Items && name == "items" {
                 items_given = true;
                 // Moved, not copied: it may be most of the memory.
                 out.items = Items::of(Box::<str>::from(value).into_string())?;
                 continue;
             }
+            let value = match operation.shape {
+                Shape::Items => match lists.take(operation, &name, value) {
+                    Some(value) => value,
+                    None => continue,
+                },
+                _ => value,
+            };
             let raw = value.get();
             if operation.path_parameters().any(|p| p == name) {
                 continue;
@@ -176,7 +203,12 @@ impl Arguments {
             out.filtered |= name == "filter";
             out.sorted |= name == "sort" && raw != "null" && raw != "[]";
         }
-        if operation.shape == Shape::Items && !items_given {
+        if !lists.is_empty() {
+            if items_given || !identifier.is_empty() {
+                return Err(Error::argument("arguments hold items in two ways; give lists of identifiers or items"));
+            }
+            out.items = Items::of(lists.items()?)?;
+        } else if operation.shape == Shape::Items && !items_given {
             if identifier.is_empty() {
                 return Err(Error::argument(format!("arguments.items is missing: {} takes a list", operation.name)));
             }
@@ -311,6 +343,26 @@ fn check_identifier(operation: &Operation, name: &str, raw: &str) -> Result<(), 
 
 type Given = [(String, Box<RawValue>)];
 
+/// What the reference sends of itself when the caller says nothing.
+fn add_defaults(operation: &Operation, given: &mut Vec<(String, Box<RawValue>)>) {
+    let changes = operation.shape == Shape::Items && operation.class().is_write();
+    let unknown = if changes && operation.unknown != Place::Nowhere { "ignoreUnknownIds" } else { "" };
+    let own = match operation.name {
+        "assets.delete" | "raw.databases.delete" => "recursive",
+        "raw.rows.insert" => "ensureParent",
+        "data_modeling.instances.apply" => {
+            "autoCreateStartNodes,autoCreateEndNodes,+autoCreateDirectRelations,skipOnVersionConflict,replace"
+        }
+        _ => "",
+    };
+    for name in own.split(',').chain(unknown.split(',')).filter(|n| !n.is_empty()) {
+        let (name, value) = name.strip_prefix('+').map_or((name, "false"), |name| (name, "true"));
+        if let (false, Ok(value)) = (given.iter().any(|g| g.0 == name), RawValue::from_string(value.to_owned())) {
+            given.push((name.to_owned(), value));
+        }
+    }
+}
+
 /// The row's path with its parameters.
 fn path(operation: &Operation, given: &Given) -> Result<String, Error> {
     let mut out = String::new();
@@ -389,7 +441,7 @@ mod tests {
     use crate::api::operations::find;
 
     fn read(name: &str, arguments: &str) -> Result<Arguments, Error> {
-        Arguments::read(find(name).unwrap(), arguments)
+        Arguments::read(find(name).unwrap(), "mode", arguments)
     }
 
     fn body(bytes: Vec<u8>) -> String {
@@ -413,6 +465,10 @@ mod tests {
         assert_eq!(a.address(""), "/raw/dbs/a%2Fb/tables/%C3%B8/rows?ensureParent=true");
         assert_eq!(body(a.body_of_items(0..2)), r#"{"items":[{"a":1},{"b":2}]}"#);
         assert_eq!(body(a.body_of_items(1..2)), r#"{"items":[{"b":2}]}"#);
+        let mut a = read("assets.delete", r#"{"externalIds":["x"],"ids":[1],"recursive":true,"mode":"m"}"#).unwrap();
+        assert_eq!(a.members, r#""recursive":true,"ignoreUnknownIds":false"#);
+        assert_eq!(a.items.take(), [&br#"{"id":1}"#[..], br#"{"externalId":"x"}"#]);
+        assert_eq!((a.own[0].0.as_str(), a.own[0].1.get()), ("mode", "\"m\""));
         let a = read("assets.retrieve_multiple", r#"{"externalId":"a","ignoreUnknownIds":true}"#).unwrap();
         assert_eq!(body(a.body_of_items(0..1)), r#"{"items":[{"externalId":"a"}],"ignoreUnknownIds":true}"#);
         let a = read("raw.rows.list", r#"{"dbName":"d","tableName":"t","columns":["a","b"],"minLastUpdatedTime":5}"#);
@@ -450,6 +506,7 @@ mod tests {
             ("assets.retrieve", "{\"id\":\"5\"}", "id must be"),
             ("assets.retrieve", "{\"externalId\":5}", "externalId must be"),
             ("assets.retrieve", "{\"id\":1,\"externalId\":\"a\"}", "two identifiers"),
+            ("assets.delete", "{\"items\":[],\"ids\":[1]}", "two ways"),
             ("raw.rows.retrieve", "{\"dbName\":\"d\",\"tableName\":\"t\"}", "rowKey"),
             ("raw.rows.retrieve", "{\"dbName\":\"..\",\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),
             ("raw.rows.retrieve", "{\"dbName\":true,\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),

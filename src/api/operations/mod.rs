@@ -2,12 +2,23 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod chunks;
+pub mod composites;
+pub mod hierarchy;
+pub mod identifiers;
 pub mod items;
 pub mod lanes;
 pub mod list;
+pub mod outcome;
 pub mod pages;
+pub mod patches;
+pub mod raw;
 pub mod run;
+pub mod sequence_rows;
 pub mod table;
+pub mod upsert;
+pub mod waiting;
+pub mod writes;
 
 pub use pages::Pages;
 pub use run::{AcceptedOperation, OperationRequest};

@@ -8,8 +8,9 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::arguments::Arguments;
+use super::composites::{self, Composite};
 use super::table::{Operation, Shape, find};
-use super::{items, list};
+use super::{items, list, writes};
 use crate::api::Client;
 use crate::api::client::{Accepted, total_time};
 use crate::api::outgoing::{Outgoing, Payload, segment};
@@ -17,6 +18,9 @@ use crate::error::Error;
 use crate::http::Response;
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{BODY_BYTES, Held};
+
+/// A request that is refused for some of its items is sent again in parts.
+pub(crate) const SPLIT: u32 = 1;
 
 /// Where organizations and their principals are asked for.
 const AUTH_URL: &str = "https://auth.cognite.com";
@@ -30,7 +34,7 @@ pub struct OperationRequest<'a> {
     pub arguments: &'a str,
     /// For all of it; zero: the client's.
     pub timeout: Duration,
-    /// None are known yet.
+    /// [`SPLIT`], or nothing.
     pub flags: u32,
     pub cancel: Option<&'a CancelToken>,
 }
@@ -46,6 +50,8 @@ pub struct Work {
     /// Each request has as long as this, instead of all of them together.
     pub each: Option<Duration>,
     pub cancel: Option<CancelToken>,
+    pub flags: u32,
+    composite: Option<&'static Composite>,
     /// As a segment of a path.
     project: String,
 }
@@ -59,7 +65,7 @@ pub struct AcceptedOperation {
 impl Client {
     /// Checks and takes over an operation's arguments; afterwards nothing of the caller's memory is needed.
     pub fn accept_operation(self: &Arc<Self>, request: &OperationRequest<'_>) -> Result<AcceptedOperation, Error> {
-        if request.flags != 0 {
+        if request.flags & !SPLIT != 0 {
             return Err(unknown_flags(request.flags));
         }
         let work = self.work(request)?;
@@ -69,8 +75,10 @@ impl Client {
 
     /// The operation as it is to be carried out.
     pub(super) fn work(self: &Arc<Self>, request: &OperationRequest<'_>) -> Result<Work, Error> {
-        let operation = find(request.name)?;
-        let arguments = Arguments::read(operation, request.arguments)?;
+        let composite = composites::named(request.name);
+        let operation = find(composite.map_or(request.name, |c| c.base))?;
+        let own = composite.map_or_else(|| writes::own(operation), |c| c.own);
+        let arguments = Arguments::read(operation, own, request.arguments)?;
         let total = total_time(request.timeout, self.config().total_timeout)?;
         let project = segment("project", &self.http.checked().project)?;
         Ok(Work {
@@ -81,6 +89,8 @@ impl Client {
             total,
             each: None,
             cancel: request.cancel.cloned(),
+            flags: request.flags,
+            composite,
             project,
         })
     }
@@ -91,8 +101,17 @@ pub(super) fn unknown_flags(flags: u32) -> Error {
 }
 
 impl AcceptedOperation {
-    pub fn run(self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
+    pub fn run(mut self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
         Box::pin(async move {
+            let changes = self.work.operation.shape == Shape::Items && self.work.operation.class().is_write();
+            if let Some(composite) = self.work.composite {
+                let items = self.work.arguments.items.take();
+                return composite.run(&self.work, items).await;
+            }
+            if changes {
+                let items = self.work.arguments.items.take();
+                return writes::run(&self.work, items).await;
+            }
             let w = &self.work;
             match w.operation.shape {
                 Shape::List => list::run(w).await,
@@ -114,6 +133,30 @@ impl Work {
     /// One request of the operation: `address` is the row's path with its query.
     pub async fn send(&self, address: String, payload: Payload) -> Result<Response, Error> {
         self.send_as(self.operation, address, payload).await
+    }
+
+    /// An argument that is for the library, as it was written.
+    pub fn own(&self, name: &str) -> Option<&str> {
+        self.arguments.own.iter().find(|(n, _)| n == name).map(|(_, value)| value.get())
+    }
+
+    pub fn own_flag(&self, name: &str) -> Result<bool, Error> {
+        match self.own(name) {
+            None | Some("false" | "null") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Error::argument(format!("arguments.{name} must be true or false"))),
+        }
+    }
+
+    /// Refuses what would go nowhere.
+    pub fn no_members(&self) -> Result<(), Error> {
+        if self.arguments.members.is_empty() {
+            return Ok(());
+        }
+        Err(Error::argument(format!(
+            "the arguments hold what this operation does not take: {}",
+            self.arguments.members
+        )))
     }
 
     /// A request of another operation that this one needs.

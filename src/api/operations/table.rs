@@ -4,6 +4,7 @@ use once_cell::sync::Lazy;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::composites;
 use crate::document;
 use crate::error::Error;
 use crate::http::Class;
@@ -136,12 +137,12 @@ pub fn find(name: &str) -> Result<&'static Operation, Error> {
 
 fn unknown(name: &str, resource: &str) -> Error {
     let shown: String = name.chars().take(60).collect();
-    let verbs: Vec<&str> = TABLE
-        .iter()
-        .filter_map(|o| o.name.rsplit_once('.').filter(|(r, _)| *r == resource).map(|(_, verb)| verb))
+    let names = || TABLE.iter().map(|o| o.name).chain(composites::all().map(|c| c.name));
+    let verbs: Vec<&str> = names()
+        .filter_map(|name| name.rsplit_once('.').filter(|(r, _)| *r == resource).map(|(_, verb)| verb))
         .collect();
     let hint = if verbs.is_empty() {
-        let near = document::nearest(name, TABLE.iter().map(|o| o.name), 3);
+        let near = document::nearest(name, names(), 3);
         format!("nearest: {}; cognite_operations_json() lists all", near.join(", "))
     } else {
         format!("{resource} has: {}", verbs.join(", "))
@@ -226,7 +227,10 @@ impl Operation {
 
 /// `{"operations":[{"name":…},…]}`
 pub fn listed() -> Value {
-    json!({"operations": TABLE.iter().map(Operation::to_json).collect::<Vec<_>>()})
+    let mut all: Vec<(&str, Value)> = composites::all().map(|c| (c.name, c.to_json())).collect();
+    all.extend(TABLE.iter().filter(|o| composites::named(o.name).is_none()).map(|o| (o.name, o.to_json())));
+    all.sort_by_key(|o| o.0);
+    json!({"operations": all.into_iter().map(|o| o.1).collect::<Vec<_>>()})
 }
 
 #[cfg(test)]

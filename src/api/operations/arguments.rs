@@ -40,9 +40,9 @@ pub struct Arguments {
     pub cursor: Option<String>,
     /// The order matters: only one reader can keep it.
     pub sorted: bool,
+    pub filtered: bool,
     /// What is for the library, not for the service.
     pub own: Vec<(String, Box<RawValue>)>,
-    pub filtered: bool,
     /// Of an upload.
     pub content: Vec<u8>,
     /// Another host of organizations.
@@ -138,8 +138,8 @@ impl Arguments {
             partitions: None,
             cursor: None,
             sorted: false,
-            own: Vec::new(),
             filtered: false,
+            own: Vec::new(),
             content: Vec::new(),
             auth_url: None,
         };
@@ -338,7 +338,7 @@ fn check_identifier(operation: &Operation, name: &str, raw: &str) -> Result<(), 
         "id" | "externalId" => (first == Some(&b'"'), "text"),
         _ => (true, ""),
     };
-    fits.then_some(()).ok_or_else(|| Error::argument(format!("arguments.{name} must be {wanted}")))
+    fits.then_some(()).ok_or_else(|| Error::argument(format!("the identifier {name} must be {wanted}")))
 }
 
 type Given = [(String, Box<RawValue>)];
@@ -502,11 +502,11 @@ mod tests {
             ("assets.create", "{}", "items"),
             ("assets.create", "{\"items\":5}", "items"),
             ("assets.retrieve", "{\"items\":[],\"id\":1}", "both"),
-            ("assets.delete", "{\"items\":[],\"ids\":[1]}", "two ways"),
             ("assets.retrieve", "{\"id\":null}", "id must be"),
             ("assets.retrieve", "{\"id\":\"5\"}", "id must be"),
             ("assets.retrieve", "{\"externalId\":5}", "externalId must be"),
             ("assets.retrieve", "{\"id\":1,\"externalId\":\"a\"}", "two identifiers"),
+            ("assets.delete", "{\"items\":[],\"ids\":[1]}", "two ways"),
             ("raw.rows.retrieve", "{\"dbName\":\"d\",\"tableName\":\"t\"}", "rowKey"),
             ("raw.rows.retrieve", "{\"dbName\":\"..\",\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),
             ("raw.rows.retrieve", "{\"dbName\":true,\"tableName\":\"t\",\"rowKey\":\"k\"}", "dbName"),

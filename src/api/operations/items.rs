@@ -1,14 +1,17 @@
 //! Any number of items: cut into requests of what the API takes, sent side by side, the answers put together in order.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::answer::{self, Spliced};
 use super::lanes::Lanes;
 use super::run::{Work, combined};
 use crate::api::outgoing::Payload;
-use crate::error::Error;
+use crate::error::{Error, Items};
+
 use crate::http::Response;
 
 /// Which items each request takes.
@@ -53,7 +56,10 @@ pub async fn run(work: &Work) -> Result<Response, Error> {
             lanes.start(n, send(work, range));
         }
         let Some((n, result)) = lanes.next().await else { break };
-        let result = result.map_err(|e| placed(e, n, most, total))?;
+        let result = match result {
+            Ok(result) => result,
+            Err(e) => return Err(placed(work, e, n, |chunk| done.get(chunk).is_some_and(Option::is_some))),
+        };
         if let Some(slot) = done.get_mut(n) {
             *slot = Some(result);
         }
@@ -76,15 +82,26 @@ pub async fn run(work: &Work) -> Result<Response, Error> {
     Ok(combined(out.finish(None), attempts, started))
 }
 
-/// Says of which items the error tells, where there were several requests.
-fn placed(mut error: Error, chunk: usize, most: usize, total: usize) -> Error {
-    if total > most {
-        let first = chunk * most;
-        let last = total.min(first + most) - 1;
+/// Says of which items the error tells, and which were read.
+fn placed(work: &Work, mut error: Error, failed: usize, read: impl Fn(usize) -> bool) -> Error {
+    let items = &work.arguments.items;
+    let most = work.operation.items.unwrap_or(1);
+    if items.len() > most {
+        let first = failed * most;
+        let last = items.len().min(first + most) - 1;
         let message = format!("items {first} to {last}: {}", error.message());
         error.set_message(message);
     }
-    error
+    let mut places = Items::default();
+    for (n, range) in chunks(items.len(), most).enumerate() {
+        let list = match n {
+            n if n == failed => &mut places.failed,
+            n if read(n) => &mut places.succeeded,
+            _ => &mut places.skipped,
+        };
+        list.extend(range.filter_map(|i| items.get(i)).map(|item| Bytes::copy_from_slice(item.as_bytes())));
+    }
+    error.with(|d| d.items = Some(Arc::new(places)))
 }
 
 #[cfg(test)]

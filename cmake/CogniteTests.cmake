@@ -90,6 +90,8 @@ cognite_test(example_config_file EMULATOR COMMAND "$<TARGET_FILE:example_config_
 cognite_test(example_doctor EMULATOR COMMAND "$<TARGET_FILE:example_cognite-doctor>")
 cognite_test(example_doctor_ill EMULATOR FAST COMMAND sh -c "COGNITE_CLIENT_SECRET=wrong '$<TARGET_FILE:example_cognite-doctor>'; test $? = 1")
 set_tests_properties(example_doctor_ill PROPERTIES PASS_REGULAR_EXPRESSION "FAILED  token")
+cognite_test(example_hierarchy EMULATOR COMMAND "$<TARGET_FILE:example_hierarchy>")
+cognite_test(example_data_modeling EMULATOR COMMAND "$<TARGET_FILE:example_data_modeling>")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)
 cognite_test(example_historian_csv EMULATOR COMMAND "$<TARGET_FILE:example_historian>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv")
 cognite_test(example_without_settings FAST COMMAND env -i "$<TARGET_FILE:example_async>")

@@ -12,6 +12,8 @@ pub struct Config {
     pub token: Option<String>,
     /// Seconds.
     pub token_lifetime: u64,
+    /// Milliseconds until a job, a call or an execution is done.
+    pub job_ms: u64,
     pub limits: Limits,
 }
 
@@ -43,6 +45,7 @@ impl Default for Config {
             client_secret: "emulator-secret".into(),
             token: None,
             token_lifetime: 3600,
+            job_ms: 100,
             limits: Limits::default(),
         }
     }

@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod api;
+mod areas;
 mod auth;
 mod call;
 mod config;
@@ -20,6 +21,7 @@ mod cursor;
 mod datapoints;
 mod error;
 mod faults;
+mod generic;
 mod http;
 mod journal;
 mod login;

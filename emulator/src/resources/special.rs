@@ -226,6 +226,9 @@ pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -
 }
 
 pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
+    if kind.special == Special::File {
+        crate::areas::files::forget(data, id);
+    }
     if kind.special == Special::TimeSeries
         && let Some(series) = data.series.remove(&id)
     {

@@ -1,0 +1,48 @@
+//! The areas of the API, each a few rows of sets and the requests that are none.
+
+mod content;
+mod context;
+mod extraction;
+pub mod files;
+mod functions;
+mod geospatial;
+mod iam;
+mod misc;
+mod simulators;
+mod threed;
+mod transformations;
+mod units;
+mod workflows;
+
+use crate::generic::{Set, Special};
+pub use iam::project;
+
+pub static SETS: &[&[Set]] = &[
+    content::SETS,
+    context::SETS,
+    extraction::SETS,
+    functions::SETS,
+    geospatial::SETS,
+    iam::SETS,
+    misc::SETS,
+    simulators::SETS,
+    threed::SETS,
+    transformations::SETS,
+    units::SETS,
+    workflows::SETS,
+];
+
+pub static SPECIALS: &[&[Special]] = &[
+    content::SPECIALS,
+    context::SPECIALS,
+    extraction::SPECIALS,
+    files::SPECIALS,
+    functions::SPECIALS,
+    geospatial::SPECIALS,
+    iam::SPECIALS,
+    misc::SPECIALS,
+    simulators::SPECIALS,
+    threed::SPECIALS,
+    transformations::SPECIALS,
+    workflows::SPECIALS,
+];

@@ -26,6 +26,7 @@ mod http;
 mod journal;
 mod login;
 mod login_pages;
+mod models;
 mod raw;
 mod resources;
 mod routes;

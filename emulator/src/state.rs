@@ -6,12 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::areas::files::Contents;
+use crate::areas::sequence_rows::Rows;
+use crate::areas::streams::Records;
 use crate::auth::Auth;
 use crate::config::{Config, Limits};
 use crate::datapoints::series::Series;
+use crate::datapoints::subscriptions::Changes;
 use crate::error::{ApiError, Result};
 use crate::faults::Faults;
 use crate::journal::Journal;
+use crate::models::Instances;
 use crate::raw::Raw;
 use crate::resources::table::{EXTERNAL_ID, Table};
 
@@ -23,8 +27,13 @@ pub struct Data {
     /// Children of assets.
     pub children: HashMap<i64, BTreeSet<i64>>,
     pub series: HashMap<i64, Series>,
+    pub changes: Changes,
     pub raw: Raw,
     pub contents: Contents,
+    pub instances: Instances,
+    pub sequence_rows: Rows,
+    /// Records by stream.
+    pub records: HashMap<String, Records>,
     pub next_id: i64,
     /// Datapoints stored, long strings counting more than once.
     pub datapoints: u64,
@@ -39,8 +48,12 @@ impl Data {
             tables: HashMap::new(),
             children: HashMap::new(),
             series: HashMap::new(),
+            changes: Changes::default(),
             raw: Raw::default(),
             contents: Contents::default(),
+            instances: Instances::default(),
+            sequence_rows: Rows::default(),
+            records: HashMap::new(),
             next_id: FIRST_ID,
             datapoints: 0,
             resources: 0,

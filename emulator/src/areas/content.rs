@@ -3,11 +3,10 @@
 use base64::Engine;
 use serde_json::{Value, json};
 
-use crate::areas::extraction::strip;
 use crate::areas::files::plain_text;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, int, not_found, object, page, rows, set, text};
+use crate::generic::{SET, Set, Special, int, not_found, object, page, rows, set, strip, text};
 use crate::resources::table::{Identifier, Object};
 use crate::resources::{aggregate_rows, order, parse_filter, sort_keys};
 use crate::state::{Data, State};
@@ -16,7 +15,8 @@ const ANNOTATIONS: &str = "annotations";
 
 /// One white point.
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII=";
-const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+const PDF: &[u8] =
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
     3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
 pub static SETS: &[Set] = &[Set {
@@ -68,7 +68,8 @@ pub static SPECIALS: &[Special] = &[
         let found = find(&state.read(), &body)?;
         let word = query(&body);
         let shown = |document: Object| {
-            let holds = |field: &str| word.as_ref().filter(|w| text(&document, field).to_lowercase().contains(w.as_str()));
+            let holds =
+                |field: &str| word.as_ref().filter(|w| text(&document, field).to_lowercase().contains(w.as_str()));
             let marked = |field: &str| holds(field).map(|w| format!("<em>{w}</em>")).into_iter().collect::<Vec<_>>();
             let highlight = json!({"name": marked("title"), "content": marked("truncatedContent")});
             json!({"item": document, "highlight": highlight})
@@ -142,13 +143,19 @@ fn find(data: &Data, body: &Object) -> Result<Vec<Object>> {
 fn shown(id: i64, file: &Object, size: usize, read: &str) -> Object {
     let field = |name: &str| file.get(name);
     let extension = text(file, "name").rsplit_once('.').map(|(_, e)| e);
-    let mime = field("mimeType").cloned().unwrap_or_else(|| json!(if read.is_empty() { "application/octet-stream" } else { "text/plain" }));
-    let source = strip(json!({"name": field("name"), "directory": field("directory"), "source": field("source"), "mimeType": mime,
+    let mime = field("mimeType")
+        .cloned()
+        .unwrap_or_else(|| json!(if read.is_empty() { "application/octet-stream" } else { "text/plain" }));
+    let source = strip(
+        json!({"name": field("name"), "directory": field("directory"), "source": field("source"), "mimeType": mime,
         "size": size, "assetIds": field("assetIds"), "labels": field("labels"), "datasetId": field("dataSetId"),
-        "securityCategories": field("securityCategories"), "metadata": field("metadata"), "geoLocation": field("geoLocation")}));
+        "securityCategories": field("securityCategories"), "metadata": field("metadata"), "geoLocation": field("geoLocation")}),
+    );
     let short: String = read.chars().take(1000).collect();
-    object(json!(strip(json!({"id": id, "externalId": field("externalId"), "title": field("name"), "createdTime": field("createdTime"),
+    object(json!(strip(
+        json!({"id": id, "externalId": field("externalId"), "title": field("name"), "createdTime": field("createdTime"),
         "modifiedTime": field("uploadedTime"), "lastIndexedTime": field("uploadedTime"), "mimeType": mime, "extension": extension,
         "pageCount": 1, "type": if read.is_empty() { "Other" } else { "Document" }, "truncatedContent": short,
-        "assetIds": field("assetIds"), "labels": field("labels"), "sourceFile": source}))))
+        "assetIds": field("assetIds"), "labels": field("labels"), "sourceFile": source})
+    )))
 }

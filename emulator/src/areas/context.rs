@@ -4,11 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::strip;
 use crate::areas::files::plain_text;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, View, find, insert, int, not_found, object, page, rows, text};
+use crate::generic::{SET, Set, Special, View, find, insert, int, not_found, object, page, rows, strip, text};
 use crate::resources::table::{Identifier, Object};
 use crate::state::{Data, State, now_ms};
 
@@ -42,13 +41,14 @@ pub static SPECIALS: &[Special] = &[
         let body = call.object()?;
         let data = state.read();
         let view = View { state, data: &data, now: now_ms() };
-        let wanted = body.get("items").and_then(Value::as_array).ok_or_else(|| crate::generic::missing_field("items"))?;
+        let wanted =
+            body.get("items").and_then(Value::as_array).ok_or_else(|| crate::generic::missing_field("items"))?;
         let one = |id: &Value| {
             let id = id.as_i64().or_else(|| id.get("jobId")?.as_i64()).unwrap_or(0);
             job(&view, "detect", id).ok_or_else(|| ApiError::missing("Jobs not found", vec![json!({ "id": id })]))
         };
         let found = wanted.iter().map(one).collect::<Result<Vec<_>>>()?;
-        Ok(Reply::ok(&json!({"items": found.into_iter().map(summary).collect::<Vec<_>>()})))
+        Ok(Reply::ok(&json!({ "items": found })))
     }),
     ("POST", MODELS, |state, call, _| fit(state, call.object()?)),
     ("POST", "context/entitymatching/refit", refit),
@@ -57,7 +57,7 @@ pub static SPECIALS: &[Special] = &[
         let data = state.read();
         let view = View { state, data: &data, now: now_ms() };
         let found = rows(&data, JOBS).filter_map(|(id, _)| job(&view, "predict", id)).map(|j| json!(summary(j)));
-        Ok(Reply::ok(&page(&crate::areas::extraction::paging(call)?, 1000, found)?))
+        Ok(Reply::ok(&page(&crate::generic::paging(call)?, 1000, found)?))
     }),
 ];
 
@@ -102,21 +102,13 @@ fn begin(state: &State, call: &Call, kind: &str, required: &str) -> Result<Reply
     body.insert("kind".into(), json!(kind));
     body.insert("createdTime".into(), json!(now_ms()));
     let row = insert(&mut data, JOBS, body)?;
-    answer(state, &data, kind, row)
+    answer(state, &data, kind, &row)
 }
 
-/// The answer to the order of a job: what was ordered, without results.
-fn answer(state: &State, data: &Data, kind: &str, row: Object) -> Result<Reply> {
-    let items = row.get("items").cloned();
+/// The answer to the order of a job.
+fn answer(state: &State, data: &Data, kind: &str, row: &Object) -> Result<Reply> {
     let view = View { state, data, now: now_ms() };
-    let mut shown = job(&view, kind, int(&row, "id").unwrap_or(0)).unwrap_or_default();
-    if let (Some(Value::Array(mut items)), true) = (items, kind != "predict") {
-        for item in items.iter_mut().filter_map(Value::as_object_mut) {
-            item.remove("annotations");
-        }
-        shown.insert("items".into(), json!(items));
-    }
-    Ok(Reply::ok(&shown))
+    Ok(Reply::ok(&job(&view, kind, int(row, "id").unwrap_or(0)).unwrap_or_default()))
 }
 
 fn finished(state: &State, kind: &str, params: &[&str]) -> Result<Reply> {
@@ -242,7 +234,7 @@ fn predict(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     body.insert("kind".into(), json!("predict"));
     body.insert("createdTime".into(), json!(now_ms()));
     let row = insert(&mut data, JOBS, body)?;
-    answer(state, &data, "predict", row).map(|reply| Reply { status: 200, ..reply })
+    answer(state, &data, "predict", &row)
 }
 
 fn words(entity: &Value, field: &str) -> HashSet<String> {
@@ -270,7 +262,8 @@ fn matches(job: &Object) -> Vec<Value> {
             .filter(|(score, _)| *score > 0.0 && *score >= threshold)
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let shown: Vec<Value> = found.into_iter().take(count).map(|(score, target)| json!({"score": score, "target": target})).collect();
+        let shown: Vec<Value> =
+            found.into_iter().take(count).map(|(score, target)| json!({"score": score, "target": target})).collect();
         json!({"source": source, "matches": shown})
     });
     scored.collect()

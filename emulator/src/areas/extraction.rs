@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{Ctx, SET, Set, Special, int, need, object, page, remove, rows, text};
+use crate::generic::{Ctx, SET, Set, Special, int, need, page, paging, remove, rows, strip, text};
 use crate::resources::items;
 use crate::resources::table::{EXTERNAL_ID, Object};
 use crate::state::{Data, State, now_ms};
@@ -158,11 +158,6 @@ fn job_reports(state: &State, call: &Call, logs: &[&str]) -> Result<Reply> {
     Ok(Reply::ok(&page(&paging(call)?, 1000, found.into_iter())?))
 }
 
-/// Limit and cursor of a GET list as a body has them.
-pub fn paging(call: &Call) -> Result<Object> {
-    Ok(object(json!({"limit": call.int_param("limit")?, "cursor": call.filled_param("cursor")})))
-}
-
 fn of_pipeline(data: &Data, table: &str, name: &str) -> Vec<i64> {
     rows(data, table).filter(|(_, row)| text(row, "externalId") == name).map(|(id, _)| id).collect()
 }
@@ -203,11 +198,6 @@ fn create_runs(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         made.push(row);
     }
     Ok(Reply::ok(&json!({ "items": made })))
-}
-
-/// An object without its nulls.
-pub fn strip(value: Value) -> Object {
-    object(value).into_iter().filter(|(_, v)| !v.is_null()).collect()
 }
 
 fn list_runs(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {

@@ -233,7 +233,8 @@ fn upload_part(state: &State, call: &Call, number: &str, part: &str) -> Result<R
 
 fn download(state: &State, call: &Call, id: &str) -> Result<Reply> {
     let data = state.read();
-    let content = id.parse().ok().and_then(|id| data.contents.of(id)).ok_or_else(|| ApiError::not_found("No such file"))?;
+    let content =
+        id.parse().ok().and_then(|id| data.contents.of(id)).ok_or_else(|| ApiError::not_found("No such file"))?;
     match range(call.header("range"), content.len()).and_then(|range| content.get(range)) {
         Some(part) => Ok(Reply { status: 206, content_type: "application/octet-stream", body: part.to_vec() }),
         None => Ok(Reply { status: 200, content_type: "application/octet-stream", body: content.to_vec() }),
@@ -252,4 +253,3 @@ fn range(header: &str, length: usize) -> Option<Range<usize>> {
 pub fn plain_text(data: &Data, id: i64) -> Option<&str> {
     data.contents.of(id).and_then(|bytes| std::str::from_utf8(bytes).ok())
 }
-

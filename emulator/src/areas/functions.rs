@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::strip;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, View, find, insert, int, not_found, put, table_name, text};
+use crate::generic::{SET, Set, Special, View, find, insert, int, not_found, put, strip, table_name, text};
 use crate::resources::table::Object;
 use crate::state::{Data, State, now_ms};
 

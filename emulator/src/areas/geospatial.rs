@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::strip;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{Ctx, SET, Set, Special, need, not_found, object, page, put, rows, table_name, text};
+use crate::generic::{Ctx, SET, Set, Special, need, not_found, object, page, put, rows, strip, table_name, text};
 use crate::resources::table::{EXTERNAL_ID, Object, name};
 use crate::resources::{Node, items, order, parse_filter, sort_keys};
 use crate::state::{Data, State, now_ms};
@@ -101,9 +100,11 @@ pub static SPECIALS: &[Special] = &[
     }),
     ("POST", "geospatial/compute", |_, call, _| {
         let body = call.object()?;
-        let wanted = body.get("output").and_then(Value::as_object).ok_or_else(|| crate::generic::missing_field("output"))?;
+        let wanted =
+            body.get("output").and_then(Value::as_object).ok_or_else(|| crate::generic::missing_field("output"))?;
         let transformed = wanted.iter().map(|(name, what)| {
-            let what = what.get("stTransform").ok_or_else(|| ApiError::bad("The emulator computes only stTransform"))?;
+            let what =
+                what.get("stTransform").ok_or_else(|| ApiError::bad("The emulator computes only stTransform"))?;
             let ewkt = what.pointer("/geometry/ewkt").and_then(Value::as_str).unwrap_or("");
             let same = what.get("srid").is_some_and(|srid| ewkt.starts_with(&format!("SRID={srid};")));
             let refused = || ApiError::bad("The emulator transforms a geometry only to the system it is in");
@@ -116,7 +117,8 @@ pub static SPECIALS: &[Special] = &[
 /// Properties have to be those of the type, and the required ones have to be there.
 fn check(ctx: &mut Ctx, row: &Object) -> Result<()> {
     let kind = ctx.params.first().copied().unwrap_or("");
-    let kind = ctx.data.table(TYPES).and_then(|t| t.get(t.id_of(kind)?)).ok_or_else(|| not_found("feature types", kind))?;
+    let kind =
+        ctx.data.table(TYPES).and_then(|t| t.get(t.id_of(kind)?)).ok_or_else(|| not_found("feature types", kind))?;
     let properties = kind.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     let own = ["externalId", "createdTime", "lastUpdatedTime", "dataSetId", "assetIds"];
     if let Some(field) = row.keys().find(|f| !own.contains(&f.as_str()) && !properties.contains_key(*f)) {
@@ -212,12 +214,13 @@ fn stream(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
 
 fn aggregate(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
     let body = call.object()?;
-    let found = search(state, params, &crate::areas::extraction::strip(json!({"filter": body.get("filter")})))?;
+    let found = search(state, params, &crate::generic::strip(json!({"filter": body.get("filter")})))?;
     // The older form names one property and several aggregates.
     let older = body.get("aggregates").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut wanted: Object = older.map(|a| (a.to_owned(), json!({a: {"property": body.get("property")}}))).collect();
     wanted.extend(body.get("output").and_then(Value::as_object).cloned().unwrap_or_default());
-    let group: Vec<&str> = body.get("groupBy").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let group: Vec<&str> =
+        body.get("groupBy").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let mut groups: Vec<(String, Object, Vec<&Object>)> = Vec::new();
     for row in &found {
         let key: Object = group.iter().map(|f| ((*f).to_owned(), row.get(*f).cloned().unwrap_or_default())).collect();
@@ -233,7 +236,8 @@ fn aggregate(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
     let mut answers = Vec::new();
     for (_, mut answer, rows) in groups {
         for (name, what) in &wanted {
-            let (op, field) = what.as_object().and_then(|m| m.iter().next()).ok_or_else(|| ApiError::bad("Invalid output"))?;
+            let (op, field) =
+                what.as_object().and_then(|m| m.iter().next()).ok_or_else(|| ApiError::bad("Invalid output"))?;
             let field = field.get("property").and_then(Value::as_str).unwrap_or("externalId");
             let values: Vec<f64> = rows.iter().filter_map(|r| r.get(field)?.as_f64()).collect();
             let result = match op.as_str() {
@@ -260,7 +264,9 @@ fn update(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
     let mut changed = Vec::new();
     for item in list {
         let found = name(EXTERNAL_ID, &item).and_then(|n| data.table(&table)?.id_of(&n));
-        let id = found.ok_or_else(|| ApiError::missing("Features not found", vec![json!({"externalId": item.get("externalId")})]))?;
+        let id = found.ok_or_else(|| {
+            ApiError::missing("Features not found", vec![json!({"externalId": item.get("externalId")})])
+        })?;
         let mut row = data.table(&table).and_then(|t| t.get(id)).cloned().unwrap_or_default();
         row.extend(item);
         row.retain(|_, v| !v.is_null());
@@ -282,7 +288,8 @@ fn put_raster(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
     let srid = call.int_param("srid")?.ok_or_else(|| crate::generic::missing_field("srid"))?;
     need(&object(json!({"format": call.param("format")})), "format")?;
     let text = std::str::from_utf8(&call.body).map_err(|_| ApiError::bad("The raster is no text"))?;
-    let points: Vec<Vec<f64>> = text.lines().map(|l| l.split_whitespace().filter_map(|n| n.parse().ok()).collect()).collect();
+    let points: Vec<Vec<f64>> =
+        text.lines().map(|l| l.split_whitespace().filter_map(|n| n.parse().ok()).collect()).collect();
     let distinct = |n: usize| {
         let mut all: Vec<f64> = points.iter().filter_map(|p| p.get(n).copied()).collect();
         all.sort_by(f64::total_cmp);
@@ -291,8 +298,10 @@ fn put_raster(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
     };
     let (xs, ys) = (distinct(0), distinct(1));
     let step = |all: &[f64]| all.get(1).zip(all.first()).map_or(1.0, |(b, a)| b - a);
-    let raster = strip(json!({"srid": srid, "width": xs.len(), "height": ys.len(), "numBands": 1, "scaleX": step(&xs), "scaleY": -step(&ys),
-        "skewX": 0.0, "skewY": 0.0, "upperLeftX": xs.first(), "upperLeftY": ys.last()}));
+    let raster = strip(
+        json!({"srid": srid, "width": xs.len(), "height": ys.len(), "numBands": 1, "scaleX": step(&xs), "scaleY": -step(&ys),
+        "skewX": 0.0, "skewY": 0.0, "upperLeftX": xs.first(), "upperLeftY": ys.last()}),
+    );
     data.reserve(0, call.body.len() as u64)?;
     if let Some(old) = data.contents.blobs.insert(table_name(RASTERS, params), call.body.clone()) {
         data.release(0, old.len() as u64);

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::paging;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, insert, int, object, page, put};
+use crate::generic::{SET, Set, Special, insert, int, object, page, paging, put};
 use crate::resources::items;
 use crate::resources::table::{EXTERNAL_ID, Object};
 use crate::state::{State, now_ms};

@@ -8,7 +8,9 @@ mod functions;
 mod geospatial;
 mod iam;
 mod misc;
+pub mod sequence_rows;
 mod simulators;
+pub mod streams;
 mod threed;
 mod transformations;
 mod units;
@@ -25,23 +27,32 @@ pub static SETS: &[&[Set]] = &[
     geospatial::SETS,
     iam::SETS,
     misc::SETS,
+    crate::datapoints::subscriptions::SETS,
+    crate::models::SETS,
     simulators::SETS,
+    streams::SETS,
     threed::SETS,
     transformations::SETS,
     units::SETS,
     workflows::SETS,
 ];
 
-pub static SPECIALS: &[&[Special]] = &[
+pub static SPECIALS: &[&[&[Special]]] = &[crate::models::SPECIALS, OWN];
+
+static OWN: &[&[Special]] = &[
     content::SPECIALS,
     context::SPECIALS,
     extraction::SPECIALS,
+    crate::datapoints::subscriptions::SPECIALS,
+    crate::datapoints::synthetic::SPECIALS,
     files::SPECIALS,
     functions::SPECIALS,
     geospatial::SPECIALS,
     iam::SPECIALS,
     misc::SPECIALS,
+    sequence_rows::SPECIALS,
     simulators::SPECIALS,
+    streams::SPECIALS,
     threed::SPECIALS,
     transformations::SPECIALS,
     workflows::SPECIALS,

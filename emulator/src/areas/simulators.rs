@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::strip;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{Ctx, SET, Set, Special, View, insert, int, need, object, rows, text};
+use crate::generic::{Ctx, SET, Set, Special, View, insert, int, need, object, rows, strip, text};
 use crate::resources::items;
 use crate::resources::table::Object;
 use crate::state::{Data, State, now_ms};

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::paging;
 use crate::call::Reply;
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, find, int, not_found, object, page, put, rows, table_name};
+use crate::generic::{SET, Set, Special, find, int, not_found, object, page, paging, put, rows, table_name};
 use crate::resources::table::{EXTERNAL_ID, Object};
 use crate::state::{Data, State};
 
@@ -68,8 +67,10 @@ pub static SETS: &[Set] = &[
             if ctx.data.table("assets").and_then(|t| t.get(int(row, "assetId")?)).is_none() {
                 return Err(ApiError::missing("Asset not found", vec![json!({"id": row.get("assetId")})]));
             }
-            let node = int(row, "nodeId").and_then(|id| tree(id / 10).into_iter().find(|n| n.get("id") == Some(&json!(id))));
-            let node = node.ok_or_else(|| ApiError::missing("Node not found", vec![json!({"id": row.get("nodeId")})]))?;
+            let node =
+                int(row, "nodeId").and_then(|id| tree(id / 10).into_iter().find(|n| n.get("id") == Some(&json!(id))));
+            let node =
+                node.ok_or_else(|| ApiError::missing("Node not found", vec![json!({"id": row.get("nodeId")})]))?;
             for field in ["treeIndex", "subtreeSize"] {
                 row.insert(field.into(), node.get(field).cloned().unwrap_or_default());
             }
@@ -101,14 +102,15 @@ pub static SPECIALS: &[Special] = &[
         nodes(state, params, &body, |node| {
             let named = names.as_ref().is_none_or(|n| node.get("name").is_some_and(|name| n.contains(name)));
             let categories = filter.get("properties").and_then(Value::as_object);
-            named && categories.is_none_or(|all| {
-                all.iter().all(|(category, wanted)| {
-                    wanted.as_object().into_iter().flatten().all(|(key, values)| {
-                        let have = node.get("properties").and_then(|p| p.get(category)?.get(key));
-                        have.is_some_and(|v| values.as_array().is_some_and(|w| w.contains(v)))
+            named
+                && categories.is_none_or(|all| {
+                    all.iter().all(|(category, wanted)| {
+                        wanted.as_object().into_iter().flatten().all(|(key, values)| {
+                            let have = node.get("properties").and_then(|p| p.get(category)?.get(key));
+                            have.is_some_and(|v| values.as_array().is_some_and(|w| w.contains(v)))
+                        })
                     })
                 })
-            })
         })
     }),
     ("POST", "3d/models/{}/revisions/{}/thumbnail", |state, call, params| {
@@ -152,7 +154,8 @@ fn tree(stem: i64) -> Vec<Object> {
             _ => (1, 2),
         };
         let edge = (3 - depth) as f64;
-        let mut node = object(json!({"id": stem * 10 + n + 1, "treeIndex": n, "depth": depth, "name": format!("node-{n}"),
+        let mut node =
+            object(json!({"id": stem * 10 + n + 1, "treeIndex": n, "depth": depth, "name": format!("node-{n}"),
             "subtreeSize": size, "properties": {"Item": {"Type": if size == 1 { "Part" } else { "Group" }}},
             "boundingBox": {"min": [0.0, 0.0, 0.0], "max": [edge, edge, edge]}}));
         if let Some(parent) = above(n).next() {
@@ -173,4 +176,3 @@ fn nodes(state: &State, params: &[&str], body: &Object, keep: impl Fn(&Object) -
     let found = tree(id % 1_000_000).into_iter().filter(|n| keep(n)).map(Value::Object);
     Ok(Reply::ok(&page(body, 1000, found)?))
 }
-

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::{paging, strip};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{
-    SET, Set, Special, View, insert, int, missing_field, need, not_found, page, put, remove, rows, text,
+    SET, Set, Special, View, insert, int, missing_field, need, not_found, page, paging, put, remove, rows, strip, text,
 };
 use crate::resources::table::{EXTERNAL_ID, Identifier, Object};
 use crate::state::{Data, State, now_ms};

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::areas::extraction::{paging, strip};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, View, int, not_found, object, page, put, remove, rows, text};
+use crate::generic::{SET, Set, Special, View, int, not_found, object, page, paging, put, remove, rows, strip, text};
 use crate::resources::table::{Object, name};
 use crate::state::{Data, State, now_ms};
 

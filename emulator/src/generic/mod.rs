@@ -116,6 +116,8 @@ enum Op {
     List,
     One,
     ByIds,
+    /// Those of the names that exist.
+    Some,
     Update,
     Delete,
     /// Deletes what is there and answers with its keys.
@@ -131,6 +133,7 @@ const OPS: &[(&str, &str, &str, Op)] = &[
     ("apply", "POST", "", Op::Apply),
     ("list", "POST", "list", Op::List),
     ("byids", "POST", "byids", Op::ByIds),
+    ("some", "POST", "byids", Op::Some),
     ("update", "POST", "update", Op::Update),
     ("delete", "POST", "delete", Op::Delete),
     ("drop", "POST", "delete", Op::Drop),
@@ -165,7 +168,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
             routes.push(Route { method, pattern, target });
         }
     }
-    for (method, path, handler) in crate::areas::SPECIALS.iter().copied().flatten() {
+    for (method, path, handler) in crate::areas::SPECIALS.iter().copied().flatten().copied().flatten() {
         routes.push(Route { method, pattern: path.split('/').collect(), target: Target::Special(*handler) });
     }
     routes.sort_by_key(|r| r.pattern.iter().map(|part| *part == "{}").collect::<Vec<_>>());
@@ -251,6 +254,16 @@ pub fn object(value: Value) -> Object {
     }
 }
 
+/// An object without its nulls.
+pub fn strip(value: Value) -> Object {
+    object(value).into_iter().filter(|(_, v)| !v.is_null()).collect()
+}
+
+/// Limit and cursor of a GET list as a body has them.
+pub fn paging(call: &Call) -> Result<Object> {
+    Ok(object(json!({"limit": call.int_param("limit")?, "cursor": call.filled_param("cursor")})))
+}
+
 pub fn text<'a>(row: &'a Object, field: &str) -> &'a str {
     row.get(field).and_then(Value::as_str).unwrap_or("")
 }
@@ -310,11 +323,11 @@ impl Set {
                 let view = View { state, data: &data, now };
                 Ok(Reply::ok(&at.list(&view, &body, limit)?))
             }
-            Op::ByIds => {
+            Op::ByIds | Op::Some => {
                 let mut body = call.object()?;
                 let items = write::items(&mut body, limit)?;
                 let data = state.read();
-                let ids = at.resolve(&data, &items, ignores_unknown(&body, call))?;
+                let ids = at.resolve(&data, &items, op == Op::Some || ignores_unknown(&body, call))?;
                 let view = View { state, data: &data, now };
                 Ok(Reply::ok(&json!({"items": ids.iter().filter_map(|id| at.shown(&view, *id)).collect::<Vec<_>>()})))
             }

@@ -45,7 +45,8 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
 
 fn dress_column(column: &mut Value, now: i64) -> Result<()> {
     let Value::Object(map) = column else { return Err(ApiError::bad("Every column must be an object")) };
-    map.entry("valueType").or_insert_with(|| json!("DOUBLE"));
+    let kind = map.get("valueType").and_then(Value::as_str).unwrap_or("DOUBLE").to_uppercase();
+    map.insert("valueType".into(), json!(kind));
     map.insert("createdTime".into(), json!(now));
     map.insert("lastUpdatedTime".into(), json!(now));
     Ok(())
@@ -228,6 +229,9 @@ pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -
 pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
     if kind.special == Special::File {
         crate::areas::files::forget(data, id);
+    }
+    if kind.special == Special::Sequence {
+        crate::areas::sequence_rows::forget(data, id);
     }
     if kind.special == Special::TimeSeries
         && let Some(series) = data.series.remove(&id)

@@ -60,7 +60,7 @@ pub static SPECIALS: &[Special] = &[
     ("GET", CRS, |state, call, _| {
         crate::generic::set(CRS).map_or(Ok(()), |set| set.plant(state))?;
         let data = state.read();
-        let custom = call.param("filterOnlyCustom") == Some("true");
+        let custom = ["filterOnlyCustom", "filterCustom"].iter().any(|p| call.param(p) == Some("true"));
         let builtin = |row: &Object| matches!(row.get("srid").and_then(Value::as_i64), Some(4326 | 3857));
         let found: Vec<_> = rows(&data, CRS).map(|(_, row)| row).filter(|row| !custom || !builtin(row)).collect();
         Ok(Reply::ok(&json!({ "items": found })))

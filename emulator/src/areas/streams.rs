@@ -1,6 +1,6 @@
 //! Streams and their records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -108,8 +108,13 @@ fn write(state: &State, call: &Call, params: &[&str], upsert: bool) -> Result<Re
     }
     let now = now_ms();
     let mut fresh = Vec::new();
+    let mut named = HashSet::new();
     for item in &list {
         let (space, external_id) = key(item)?;
+        if mutable && !named.insert((space.clone(), external_id.clone())) {
+            let twice = vec![json!({"space": space, "externalId": external_id})];
+            return Err(ApiError::duplicated(422, "Duplicated records in the request", twice));
+        }
         crate::models::need_space(&data, &space)?;
         let mut properties = BTreeMap::new();
         for source in item.get("sources").and_then(Value::as_array).ok_or_else(|| missing_field("sources"))? {

@@ -14,6 +14,8 @@ pub struct Config {
     pub token_lifetime: u64,
     /// Milliseconds until a job, a call or an execution is done.
     pub job_ms: u64,
+    /// An API description to hold requests and answers against.
+    pub openapi: Option<std::path::PathBuf>,
     pub limits: Limits,
 }
 
@@ -46,6 +48,7 @@ impl Default for Config {
             token: None,
             token_lifetime: 3600,
             job_ms: 100,
+            openapi: None,
             limits: Limits::default(),
         }
     }

@@ -17,6 +17,7 @@ mod areas;
 mod auth;
 mod call;
 mod config;
+mod contract;
 mod cursor;
 mod datapoints;
 mod error;

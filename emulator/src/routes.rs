@@ -37,6 +37,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_emulator/login", post(login_pages::settings))
         .route("/_emulator/requests", get(requests))
         .route("/_emulator/state", get(counts))
+        .route("/_emulator/violations", get(violations))
         .route("/_emulator/reset", post(reset))
         .route("/_emulator/faults", post(faults))
         .route("/_emulator/tokens/expire", post(expire))
@@ -131,7 +132,14 @@ async fn serve(
     let query = pairs(uri.query().unwrap_or(""));
     let call = Call { method: method.as_str().to_owned(), segments, query, headers, body };
     // Handlers work on plain memory and may take a while; they must not hold up the connections.
-    match tokio::task::spawn_blocking(move || api::serve(&state, &call)).await {
+    let answer = move || {
+        let reply = api::serve(&state, &call);
+        if let Some(contract) = &state.contract {
+            contract.check(&call, &reply);
+        }
+        reply
+    };
+    match tokio::task::spawn_blocking(answer).await {
         Ok(reply) => reply,
         Err(_) => ApiError::new(500, "The emulator failed to handle the request; this is a bug in it").into(),
     }
@@ -148,6 +156,13 @@ async fn counts(Shared(state): App) -> Reply {
         map.insert("faults_left".into(), json!(state.faults().left()));
     }
     Reply::ok(&counts)
+}
+
+async fn violations(Shared(state): App) -> Reply {
+    match &state.contract {
+        Some(contract) => Reply::ok(&contract.report()),
+        None => ApiError::not_found("No API description was given (--openapi)").into(),
+    }
 }
 
 async fn reset(Shared(state): App) -> Reply {

@@ -10,6 +10,7 @@ use crate::areas::sequence_rows::Rows;
 use crate::areas::streams::Records;
 use crate::auth::Auth;
 use crate::config::{Config, Limits};
+use crate::contract::Contract;
 use crate::datapoints::series::Series;
 use crate::datapoints::subscriptions::Changes;
 use crate::error::{ApiError, Result};
@@ -121,6 +122,7 @@ impl Data {
 
 pub struct State {
     pub config: Config,
+    pub contract: Option<Contract>,
     data: RwLock<Data>,
     auth: Mutex<Auth>,
     journal: Mutex<Journal>,
@@ -129,10 +131,11 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, contract: Option<Contract>) -> Self {
         let limits = config.limits.clone();
         Self {
             config,
+            contract,
             data: RwLock::new(Data::new(limits)),
             auth: Mutex::default(),
             journal: Mutex::default(),
@@ -171,6 +174,9 @@ impl State {
         *self.write() = Data::new(self.config.limits.clone());
         *self.faults() = Faults::default();
         *self.journal() = Journal::default();
+        if let Some(contract) = &self.contract {
+            contract.reset();
+        }
     }
 }
 

@@ -187,6 +187,9 @@ fn fit(state: &State, body: Object) -> Result<Reply> {
         return Err(ApiError::duplicated(409, "Already in use: models", vec![json!({ "externalId": name })]));
     }
     let mut row = strip(Value::Object(body));
+    for field in ["name", "description"] {
+        row.entry(field).or_insert(json!(""));
+    }
     row.entry("featureType").or_insert(json!("simple"));
     row.entry("classifier").or_insert(json!("randomforest"));
     row.insert("createdTime".into(), json!(now_ms()));

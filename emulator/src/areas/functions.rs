@@ -62,7 +62,7 @@ pub static SETS: &[Set] = &[
                 return Err(ApiError::missing("Function not found", vec![json!({ "id": row.get("functionId") })]));
             };
             row.insert("functionId".into(), json!(id));
-            row.insert("sessionId".into(), json!(ctx.id));
+            row.insert("sessionId".into(), json!(ctx.id.to_string()));
             row.insert("when".into(), json!("According to the schedule"));
             Ok(())
         }),

@@ -138,8 +138,13 @@ pub static SPECIALS: &[Special] = &[
             let revision = latest(&data, ROUTINE_REVISIONS, "externalId", text(run, "routineRevisionExternalId"));
             let given = revision.as_ref().and_then(|r| r.get("configuration")?.get("inputs")?.as_array().cloned());
             // Constants go in as they are; nothing comes out.
-            let inputs: Vec<Value> =
-                given.unwrap_or_default().into_iter().filter(|i| i.get("value").is_some()).collect();
+            let input = |i: &Value| {
+                let field = |name: &str| i.get(name);
+                field("value")?;
+                Some(strip(json!({"referenceId": field("referenceId"), "value": field("value"), "valueType": field("valueType"),
+                    "unit": field("unit"), "overridden": false})))
+            };
+            let inputs: Vec<Object> = given.unwrap_or_default().iter().filter_map(input).collect();
             Ok(json!({"runId": item.get("runId"), "inputs": inputs, "outputs": []}))
         });
         Ok(Reply::ok(&json!({"items": found.collect::<Result<Vec<_>>>()?})))

@@ -209,7 +209,7 @@ fn run(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     let field = |name: &str| transformation.get(name);
     let project = &state.config.project;
     let number = data.next_id;
-    let job = strip(json!({"uuid": format!("00000000-0000-4000-8000-{number:012x}"), "transformationId": id,
+    let job = strip(json!({"uuid": super::workflows::uuid(number, 0), "transformationId": id,
         "transformationExternalId": field("externalId"), "sourceProject": project, "destinationProject": project,
         "destination": field("destination"), "conflictMode": field("conflictMode"), "query": field("query"),
         "createdTime": now, "ignoreNullFields": field("ignoreNullFields")}));
@@ -246,7 +246,7 @@ fn preview(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     let limit = usize::try_from(int(&body, "limit").unwrap_or(1000)).unwrap_or(1000);
     let unknown = || ApiError::bad("The emulator runs only SELECT * FROM db.table and SELECT of literals with names");
     let words: Vec<&str> = query.split_whitespace().collect();
-    let found: Vec<Object> = match words.as_slice() {
+    let mut found: Vec<Object> = match words.as_slice() {
         [select, "*", from, table, ..]
             if select.eq_ignore_ascii_case("select") && from.eq_ignore_ascii_case("from") =>
         {
@@ -281,6 +281,10 @@ fn preview(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         json!({"name": name, "sqlType": ty.to_uppercase(), "type": {"type": ty}, "nullable": true})
     };
     let columns: Vec<Value> = found.first().into_iter().flatten().map(column).collect();
+    if body.get("convertToString").and_then(Value::as_bool) == Some(true) {
+        let texts = found.iter_mut().flat_map(|row| row.values_mut()).filter(|v| !v.is_string() && !v.is_null());
+        texts.for_each(|value| *value = json!(value.to_string()));
+    }
     Ok(Reply::ok(&json!({"schema": {"items": columns}, "results": {"items": found}})))
 }
 

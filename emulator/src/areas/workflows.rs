@@ -130,8 +130,9 @@ fn version(data: &Data, params: &[&str]) -> Result<Object> {
 }
 
 /// The UUID of the nth thing.
-fn uuid(number: i64, part: usize) -> String {
-    format!("00000000-0000-4000-{:04x}-{number:012x}", 0x8000 + part)
+pub fn uuid(number: i64, part: usize) -> String {
+    // Ids are large; the lower part of one is as good.
+    format!("00000000-0000-4000-{:04x}-{:012x}", 0x8000 + part, number & 0xffff_ffff_ffff)
 }
 
 fn run(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {

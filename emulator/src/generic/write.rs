@@ -162,7 +162,7 @@ impl At<'_> {
             let Some(Value::Object(changes)) = item.get("update") else { return Err(missing_field("update")) };
             let Some(old) = ctx.data.table(self.table).and_then(|t| t.get(*id)) else { continue };
             let mut row = old.clone();
-            for (field, change) in changes {
+            for (field, change) in changes.iter().filter(|(_, c)| !c.is_null()) {
                 apply_change(&mut row, field, change)?;
             }
             references(ctx.data, &row)?;

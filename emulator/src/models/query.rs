@@ -78,7 +78,7 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
         };
         let shown: Result<Vec<Value>> = set.into_iter().map(|i| shown(&query.eval, i, &sources)).collect();
         items.insert(name.clone(), json!(shown?));
-        next.insert(name.clone(), json!(more));
+        next.extend(more.map(|cursor| (name.clone(), json!(cursor))));
         types.insert(name.clone(), typing(&query.eval, &references)?);
     }
     let mut answer = json!({"items": items, "nextCursor": next});

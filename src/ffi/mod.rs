@@ -57,5 +57,5 @@ pub mod testing;
 
 pub(crate) mod guard;
 pub(crate) mod handle;
-pub(crate) mod notify;
+pub mod notify;
 pub(crate) mod text;

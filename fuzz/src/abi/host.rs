@@ -75,6 +75,9 @@ pub unsafe extern "C" fn log(_: *mut c_void, level: i32, record: *const c_char, 
     }
 }
 
+/// Connections that are served at a time.
+const THREADS: usize = 24;
+
 /// The port of a server that answers by the first letter of the path: `/e` with an error, `/h` never, `/c` by closing,
 /// everything else with JSON.
 pub fn port() -> u16 {
@@ -82,11 +85,15 @@ pub fn port() -> u16 {
     *PORT.get_or_init(|| {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        thread::spawn(move || {
-            for socket in listener.incoming().flatten() {
-                thread::spawn(move || while serve(&socket).is_some() {});
-            }
-        });
+        // Always the same threads: one that ends while leaks are looked for seems to leak.
+        for _ in 0..THREADS {
+            let listener = listener.try_clone().expect("a copy");
+            thread::spawn(move || {
+                for socket in listener.incoming().flatten() {
+                    while serve(&socket).is_some() {}
+                }
+            });
+        }
         port
     })
 }

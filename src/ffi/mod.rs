@@ -59,3 +59,6 @@ pub(crate) mod guard;
 pub(crate) mod handle;
 pub mod notify;
 pub(crate) mod text;
+
+#[cfg(test)]
+mod tests;

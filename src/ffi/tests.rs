@@ -124,14 +124,8 @@ fn structs_of_other_versions() {
     for size in [0, first - 1, 4097, usize::MAX] {
         assert!(with_size(size, NOW, false).unwrap_err().message().contains("struct_size"), "{size}");
     }
-    let value = cognite_completion {
-        struct_size: 0,
-        tag: 3,
-        response: null_mut(),
-        error: null_mut(),
-        status: 5,
-        reserved: 0,
-    };
+    let value =
+        cognite_completion { struct_size: 0, tag: 3, response: null_mut(), error: null_mut(), status: 5, reserved: 0 };
     let size = size_of::<cognite_completion>();
     let mut memory = vec![u64::MAX; size / 8 + 2].into_boxed_slice();
     memory[0] = (size + 8) as u64;
@@ -202,7 +196,10 @@ fn config_values() {
         assert_eq!(said(cognite_config_get_project(config)), "p");
         assert_eq!(cognite_config_set_project(config, c"other".as_ptr(), &mut err), 0);
         assert_eq!(cognite_config_set_timeout_ms(config, 1500, null_mut()), 0);
-        assert_eq!((said(cognite_config_get_project(config)), cognite_config_get_timeout_ms(config)), ("other".into(), 1500));
+        assert_eq!(
+            (said(cognite_config_get_project(config)), cognite_config_get_timeout_ms(config)),
+            ("other".into(), 1500)
+        );
         assert_eq!(cognite_config_set_header(config, c"x-a".as_ptr(), c"1".as_ptr(), &mut err), 0);
         let statuses = [503, 429];
         assert_eq!(cognite_config_set_status_forcelist(config, statuses.as_ptr(), 2, &mut err), 0);

@@ -338,7 +338,7 @@ fn check_identifier(operation: &Operation, name: &str, raw: &str) -> Result<(), 
         "id" | "externalId" => (first == Some(&b'"'), "text"),
         _ => (true, ""),
     };
-    fits.then_some(()).ok_or_else(|| Error::argument(format!("arguments.{name} must be {wanted}")))
+    fits.then_some(()).ok_or_else(|| Error::argument(format!("the identifier {name} must be {wanted}")))
 }
 
 type Given = [(String, Box<RawValue>)];

@@ -163,6 +163,19 @@ pub struct Detail {
     /// Without query and user info: both can carry secrets.
     pub url: Option<String>,
     pub location: Option<String>,
+    /// What became of the items of an operation that makes several requests; `None`: it was one request.
+    pub items: Option<Box<Items>>,
+}
+
+/// The items of a write, by what became of them.
+#[derive(Clone, Debug, Default)]
+pub struct Items {
+    pub successful: Vec<Value>,
+    pub failed: Vec<Value>,
+    /// In doubt.
+    pub unknown: Vec<Value>,
+    /// Not attempted.
+    pub skipped: Vec<Value>,
 }
 
 /// A failure: a status for the program, a sentence for the human, and the facts.
@@ -218,6 +231,10 @@ impl Error {
         self.0.status
     }
 
+    pub fn set_status(&mut self, status: Status) {
+        self.0.status = status;
+    }
+
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -268,6 +285,12 @@ impl Error {
         put("method", d.method.as_ref().map(|v| json!(v)));
         put("url", d.url.as_ref().map(|v| json!(v)));
         put("location", d.location.as_ref().map(|v| json!(v)));
+        if let Some(items) = &d.items {
+            put("successful", Some(json!(items.successful)));
+            put("failed", Some(json!(items.failed)));
+            put("unknown", Some(json!(items.unknown)));
+            put("skipped", Some(json!(items.skipped)));
+        }
         Value::Object(m)
     }
 }

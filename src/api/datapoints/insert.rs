@@ -1,0 +1,185 @@
+//! Inserting: from columns to requests to one result.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::column::Column;
+use super::plan::{Cut, Plan};
+use super::points::Points;
+use super::sender::{Built, Sender, Step};
+use super::{json_write, pack, proto_write};
+use crate::api::Client;
+use crate::api::client::Accepted;
+use crate::api::outgoing::{Outgoing, Payload};
+use crate::error::Error;
+use crate::http::Response;
+use crate::runtime::{self, CancelToken, Notify, Via};
+
+/// How an insert is made.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Zero: the client's.
+    pub timeout: Duration,
+    pub cancel: Option<CancelToken>,
+    /// JSON instead of protobuf; states always go as protobuf.
+    pub json: bool,
+}
+
+/// Of states: the service serves them there only.
+const STATE_VERSION: &str = "beta";
+
+struct Packed {
+    bytes: Bytes,
+    gzip: bool,
+    json: bool,
+}
+
+/// What all requests of one insert have in common.
+#[derive(Clone)]
+struct Job {
+    client: Arc<Client>,
+    path: String,
+    deadline: Instant,
+    cancel: Option<CancelToken>,
+}
+
+impl Job {
+    fn new(client: &Arc<Client>, options: &Options) -> Result<Self, Error> {
+        Ok(Self {
+            client: Arc::clone(client),
+            path: format!("{}/timeseries/data", client.project_path()?),
+            deadline: client.deadline(options.timeout)?,
+            cancel: options.cancel.clone(),
+        })
+    }
+
+    async fn send(self, body: Packed, state: bool) -> Result<(), Error> {
+        let outgoing = Outgoing {
+            method: Method::POST,
+            path: self.path,
+            payload: Payload::Raw {
+                bytes: body.bytes,
+                content_type: if body.json { "application/json" } else { "application/protobuf" },
+                gzip: body.gzip,
+            },
+            accept: None,
+            version: state.then(|| STATE_VERSION.to_owned()),
+            class: None,
+            deadline: self.deadline,
+            cancel: self.cancel,
+        };
+        self.client.send(outgoing).await.map(|_| ())
+    }
+}
+
+/// Encodes and compresses requests one after the other, in one piece of memory.
+struct Builder {
+    plain: Vec<u8>,
+    json: bool,
+    gzip_min: Option<u64>,
+}
+
+impl Builder {
+    fn new(client: &Client, options: &Options) -> Self {
+        Self { plain: Vec::new(), json: options.json, gzip_min: client.gzip_min() }
+    }
+
+    fn build(&mut self, plan: &Plan<'_>, cut: &Cut) -> Result<Built<Packed>, Error> {
+        let json = self.json && !cut.state;
+        if json {
+            json_write::write(plan, cut, &mut self.plain);
+        } else {
+            proto_write::write(plan, cut, &mut self.plain);
+        }
+        // The interface for states takes no compressed bodies.
+        let gzip = !cut.state && self.gzip_min.is_some_and(|least| self.plain.len() as u64 >= least);
+        let bytes = if gzip { pack::gzip(&self.plain)? } else { Bytes::from(std::mem::take(&mut self.plain)) };
+        Ok(Built { bytes: bytes.len(), body: Packed { bytes, gzip, json } })
+    }
+}
+
+/// Writes the columns and waits. The caller's thread encodes and compresses the next request while the ones before are on
+/// their way, straight from the caller's memory.
+pub fn blocking(client: &Arc<Client>, columns: &[Column<'_>], options: &Options) -> Result<Response, Error> {
+    let job = Job::new(client, options)?;
+    let plan = Plan::new(columns)?;
+    let _place = client.accept_operation()?;
+    let mut builder = Builder::new(client, options);
+    let mut sender = Sender::new(plan);
+    let (tell, told) = mpsc::channel();
+    loop {
+        match sender.step(&mut |plan, cut| builder.build(plan, cut)) {
+            Step::Done => break,
+            Step::Send { number, body, state } => {
+                let tell = tell.clone();
+                let deliver = Box::new(move |result| {
+                    let _ = tell.send((number, result));
+                });
+                let work = Box::pin(job.clone().send(body, state));
+                if let Err(e) = runtime::spawn_notified(work, Notify { deliver, via: Via::Here }) {
+                    // Not taken: the library is being shut down.
+                    sender.ended(number, Err(e));
+                }
+            }
+            // Each request that was taken is told; the channel is open as long as `tell` lives.
+            Step::Wait => match told.recv() {
+                Ok((number, result)) => sender.ended(number, result),
+                Err(_) => {
+                    sender.give_up(Error::internal("an insert lost one of its requests"));
+                    break;
+                }
+            },
+        }
+    }
+    sender.finish().map(|document| Response::of_json(&document))
+}
+
+/// An insert that was accepted and runs on the engine, which encodes from the collected copies.
+pub struct Insert {
+    job: Job,
+    points: Points,
+    builder: Builder,
+    _place: Accepted,
+}
+
+pub fn accept(client: &Arc<Client>, points: &Points, options: &Options) -> Result<Insert, Error> {
+    let job = Job::new(client, options)?;
+    // What cannot be sent is told at once, not by the completion.
+    Plan::new(&points.columns())?;
+    Ok(Insert {
+        job,
+        points: points.clone(),
+        builder: Builder::new(client, options),
+        _place: client.accept_operation()?,
+    })
+}
+
+impl Insert {
+    pub async fn run(mut self) -> Result<Response, Error> {
+        let columns = self.points.columns();
+        let mut sender = Sender::new(Plan::new(&columns)?);
+        let mut under_way = JoinSet::new();
+        loop {
+            match sender.step(&mut |plan, cut| self.builder.build(plan, cut)) {
+                Step::Done => break,
+                Step::Send { number, body, state } => {
+                    let work = runtime::panics::contained(Box::pin(self.job.clone().send(body, state)));
+                    under_way.spawn(async move { (number, work.await.and_then(|r| r)) });
+                }
+                Step::Wait => match under_way.join_next().await {
+                    Some(Ok((number, result))) => sender.ended(number, result),
+                    _ => {
+                        sender.give_up(Error::internal("an insert lost one of its requests"));
+                        break;
+                    }
+                },
+            }
+        }
+        sender.finish().map(|document| Response::of_json(&document))
+    }
+}

@@ -1,0 +1,11 @@
+//! Datapoints as columns: from the caller's arrays to the wire and back, with nothing in between.
+
+pub mod column;
+pub mod insert;
+mod json_write;
+mod pack;
+mod plan;
+pub mod points;
+mod proto_write;
+mod sender;
+pub mod time;

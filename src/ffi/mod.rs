@@ -42,6 +42,8 @@ pub mod request;
 
 pub mod shortcuts;
 
+pub mod points;
+
 pub mod usage;
 
 pub mod metrics;

@@ -7,5 +7,6 @@ mod pack;
 mod plan;
 pub mod points;
 mod proto_write;
+pub mod quality;
 mod sender;
 pub mod time;

@@ -6,10 +6,10 @@ use super::column::{Column, Key, Kind};
 use crate::error::Error;
 
 /// The service's limits for one insert.
-pub const MAX_POINTS: usize = 100_000;
-pub const MAX_SERIES: usize = 10_000;
+pub(super) const MAX_POINTS: usize = 100_000;
+pub(super) const MAX_SERIES: usize = 10_000;
 /// Most bytes of text values in one insert: it bounds what is held in memory.
-pub const MAX_TEXT: usize = 2 << 20;
+pub(super) const MAX_TEXT: usize = 2 << 20;
 
 /// Part of a column: points `from` to `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

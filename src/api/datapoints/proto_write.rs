@@ -5,7 +5,7 @@ use super::column::{Column, Key, Kind, Values, text_at};
 use super::plan::{Cut, Plan, Slice};
 
 /// A numeric point with a timestamp of six varint bytes: 1971 to 2109.
-pub const RECORD: usize = 18;
+pub(super) const RECORD: usize = 18;
 const SIX_BYTES: i64 = 1 << 35;
 
 /// Where records of one length lie behind one another: what the compressor makes use of.

@@ -3,8 +3,8 @@
 use crate::error::Error;
 
 /// 1900-01-01 and the last millisecond of 2099, UTC: what the service takes.
-pub const FIRST: i64 = -2_208_988_800_000;
-pub const LAST: i64 = 4_102_444_799_999;
+pub(super) const FIRST: i64 = -2_208_988_800_000;
+pub(super) const LAST: i64 = 4_102_444_799_999;
 
 /// 100 ns ticks from 1601 to 1970, where Windows' FILETIME begins.
 const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;

@@ -1,6 +1,8 @@
 //! The one error type of the core. No C types here: `ffi` converts.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -165,6 +167,8 @@ pub struct Detail {
     pub location: Option<String>,
     /// What became of the items of an operation that makes several requests; `None`: it was one request.
     pub items: Option<Box<Items>>,
+    /// What a read had got before it failed; the layer that made it knows what it is.
+    pub partial: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// The items of a write, by what became of them.

@@ -1,5 +1,6 @@
 //! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -58,6 +59,8 @@ pub struct Response {
     pub body: Vec<u8>,
     pub attempts: u32,
     pub elapsed: Duration,
+    /// What an operation made of its answers; the layer that made it knows what it is.
+    pub payload: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Response {
@@ -68,7 +71,14 @@ impl Response {
 
     /// The same for other text.
     pub fn of_text(text: String) -> Self {
-        Self { status: 0, headers: HeaderMap::new(), body: text.into_bytes(), attempts: 0, elapsed: Duration::ZERO }
+        Self {
+            status: 0,
+            headers: HeaderMap::new(),
+            body: text.into_bytes(),
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            payload: None,
+        }
     }
 }
 
@@ -184,6 +194,7 @@ impl HttpClient {
                     body: answer.body,
                     attempts: ledger.attempts,
                     elapsed: mark.end(Ok(answer.status)),
+                    payload: None,
                 };
                 self.tell(&call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)

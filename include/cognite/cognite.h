@@ -14,7 +14,7 @@
  * Borrowed    texts (const char * returned by accessors) belong to the object they were asked of and live as long.
  * NULL        is answered with INVALID_ARGUMENT and the name of the parameter, by accessors with a harmless value.
  * Handles     are of three kinds. Collectors (config, credentials, points) are used by one thread at a time and copied from.
- *             Workers (client, queue, cancel) are used by any number of threads. Results (response, error) are read-only, for any
+ *             Workers (client, queue, cancel) are used by any number of threads. Results (response, columns, error) are read-only, for any
  *             number of threads. They may be freed in any order.
  * Blocking    functions end: by their result, by their deadline, by a cognite_cancel, or by cognite_shutdown(). They may be
  *             called from any thread, whatever its signal mask and stack. (cognite_queue_next() has its own rule.)
@@ -77,6 +77,7 @@
 #define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, NULL}
 #define COGNITE_COLUMN_INIT {sizeof(cognite_column), 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
 #define COGNITE_INSERT_INIT {sizeof(cognite_insert), 0, NULL, 0, 0}
+#define COGNITE_LIMITS_INIT {sizeof(cognite_limits), 0, NULL}
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
@@ -120,7 +121,7 @@
 #define COGNITE_ERR_DUPLICATED 7
 
 /**
- * Some items were applied, some not. (Reserved; no function of this version answers it.)
+ * Some items were applied, some not; the error's JSON lists which.
  */
 #define COGNITE_ERR_PARTIAL 8
 
@@ -265,6 +266,12 @@ typedef struct cognite_cancel cognite_cancel;
  * Free it with cognite_client_free().
  */
 typedef struct cognite_client cognite_client;
+
+/**
+ * Datapoints that were read, a column each of times, values, status codes and aggregates per series. Read-only; may be
+ * read by any number of threads. Free it with cognite_columns_free().
+ */
+typedef struct cognite_columns cognite_columns;
 
 /**
  * Settings of a client, being collected. A collector: one thread at a time; copied from, so it can be freed or changed
@@ -577,6 +584,24 @@ typedef struct cognite_insert {
 } cognite_insert;
 
 /**
+ * What ends an operation from outside. Read during the call only. Begin with COGNITE_LIMITS_INIT.
+ */
+typedef struct cognite_limits {
+  /**
+   * sizeof(cognite_limits), set by COGNITE_LIMITS_INIT.
+   */
+  size_t struct_size;
+  /**
+   * For the whole operation with all its requests, in milliseconds up to a week; 0: the client's.
+   */
+  uint64_t timeout_ms;
+  /**
+   * Cancels the operation when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+} cognite_limits;
+
+/**
  * Given one record at a time, on a callback thread of the library that does nothing else: never inside a call of the
  * program's. May call the library, but for cognite_shutdown(); must not throw, longjmp or end the thread.
  *
@@ -723,7 +748,8 @@ COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
  *               body_decode|too_large|token_incomplete",
  *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
  *      "maybeProjects":["…"]|null,
- *      "method":"POST","url":"without its query","location":"…"}
+ *      "method":"POST","url":"without its query","location":"…",
+ *      "successful":[…],"failed":[…],"unknown":[…],"skipped":[…]}
  *
  * @param err  The error; NULL gives `{}`.
  * @return JSON text, never NULL.
@@ -3039,6 +3065,303 @@ COGNITE_API uint32_t cognite_points_status_of_opc_da(uint32_t quality);
  * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the collection. **Since:** 0.1.0
  */
 COGNITE_API void cognite_points_free(cognite_points *points);
+
+/**
+ * Reads datapoints or aggregates of any number of series into columns, and waits. The query is in the service's own words,
+ * but without its limits: what does not fit into one answer is asked for piece by piece, several requests at a time.
+ *
+ *     {"items": [{"externalId": "a"}, {"id": 5, "limit": 10}, {"instanceId": {"space": "s", "externalId": "x"}}],
+ *      "start": "2w-ago", "end": "now", "limit": null, "includeStatus": true, "ignoreBadDataPoints": false,
+ *      "treatUncertainAsBad": true, "includeOutsidePoints": false, "ignoreUnknownIds": false,
+ *      "targetUnit": "temperature:deg_c", "targetUnitSystem": "SI",
+ *      "aggregates": ["average", "max"], "granularity": "15m", "timeZone": "Europe/Oslo"}
+ *
+ * What an item does not say is taken from beside the items; one series may stand there without any. Times are milliseconds
+ * since 1970, `now`, distances (`30s-ago`, `2w-ahead`: s, m, h, d, w) or RFC 3339. Without a start it begins in 1970,
+ * without an end it ends now, without a limit (or with null) everything is read. `now` is the same for all series.
+ *
+ * When a request fails, the query fails; what was read until then is had with cognite_columns_of_error().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The columns, with the series in the order of the query. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, NOT_FOUND (the error lists all that is missing), or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read(cognite_client *client,
+                                    const char *query,
+                                    size_t len,
+                                    const cognite_limits *limits,
+                                    cognite_columns **out,
+                                    cognite_error **err);
+
+/**
+ * cognite_columns_read() that tells its result later. The response is `{"series":2,"points":300}`; its columns are had with
+ * cognite_columns_of().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_async(cognite_client *client,
+                                          const char *query,
+                                          size_t len,
+                                          const cognite_limits *limits,
+                                          const cognite_notify *notify,
+                                          cognite_error **err);
+
+/**
+ * Reads the newest datapoint of each series before a time, and waits. A series without one has an empty column.
+ *
+ *     {"items": [{"externalId": "a"}, {"id": 5, "before": "1d-ago"}], "before": "now", "includeStatus": true,
+ *      "ignoreBadDataPoints": false, "treatUncertainAsBad": true, "targetUnit": "…", "ignoreUnknownIds": false}
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text, as for cognite_columns_read(). Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The columns, with the series in the order of the query. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, NOT_FOUND, or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_latest(cognite_client *client,
+                                           const char *query,
+                                           size_t len,
+                                           const cognite_limits *limits,
+                                           cognite_columns **out,
+                                           cognite_error **err);
+
+/**
+ * cognite_columns_read_latest() that tells its result later; as cognite_columns_read_async().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client *client,
+                                                 const char *query,
+                                                 size_t len,
+                                                 const cognite_limits *limits,
+                                                 const cognite_notify *notify,
+                                                 cognite_error **err);
+
+/**
+ * The columns that an asynchronous read brought. May be asked for any number of times; the memory is shared.
+ *
+ * @param response  A response of cognite_columns_read_async() or its like. Not NULL.
+ * @param[out] out  The columns. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result, which outlives the response. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_of(const cognite_response *response,
+                                  cognite_columns **out,
+                                  cognite_error **err);
+
+/**
+ * What a read had got before it failed. Each series has its datapoints up to the first that is missing; `complete` in
+ * cognite_columns_info() says whether all are there.
+ *
+ * @param error     The error of a read. Not NULL.
+ * @param[out] out  The columns. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT when the error holds none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result, which outlives the error. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_of_error(const cognite_error *error,
+                                        cognite_columns **out,
+                                        cognite_error **err);
+
+/**
+ * How many series there are.
+ *
+ * @param columns  The columns; NULL gives 0.
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_columns_series(const cognite_columns *columns);
+
+/**
+ * What is known of a series besides its datapoints. `type` is numeric, string or state; `found` is false for one that does
+ * not exist (only when unknown ones were to be ignored); `complete` when all datapoints asked for are here.
+ *
+ *     {"id":1,"externalId":"a","unit":"…","unitExternalId":"…","timeZone":"…","instanceId":{"space":"…","externalId":"…"},
+ *      "type":"numeric","isString":false,"isStep":false,"found":true,"complete":true,"aggregates":["average"]}
+ *
+ * @param columns  The columns; NULL gives `{}`.
+ * @param series   Which one, from 0.
+ * @return JSON text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_columns_info(const cognite_columns *columns,
+                                 size_t series);
+
+/**
+ * The number of datapoints of a series: the length of its columns.
+ *
+ * @param columns  The columns; NULL gives 0.
+ * @param series   Which one, from 0.
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_columns_count(const cognite_columns *columns, size_t series);
+
+/**
+ * The times of a series' datapoints, or the starts of its buckets, in milliseconds since 1970, ascending.
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The column; NULL when it is empty.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API const int64_t *cognite_columns_timestamps(const cognite_columns *columns, size_t series);
+
+/**
+ * Numbers: the values of a numeric series, or one aggregate. An aggregate that does not exist for a bucket is NaN. The two
+ * that are datapoints are three columns each: `maxDatapoint` (the value), `maxDatapoint.timestamp`, `maxDatapoint.status`.
+ *
+ * @param columns    The columns, or NULL.
+ * @param series     Which one, from 0.
+ * @param aggregate  Its name as in cognite_columns_info(), such as `average`; NULL: the values.
+ * @return The column; NULL when there is none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const double *cognite_columns_numbers(const cognite_columns *columns,
+                                      size_t series,
+                                      const char *aggregate);
+
+/**
+ * The texts of a string series, or the names of states: value `n` lies from `offsets[n]` to `offsets[n + 1]`.
+ *
+ * @param columns       The columns, or NULL.
+ * @param series        Which one, from 0.
+ * @param[out] offsets  As many offsets as datapoints and one more; NULL when there are none. May be NULL.
+ * @return UTF-8 without NULs between; NULL when there are none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_columns_text(const cognite_columns *columns,
+                                 size_t series,
+                                 const int64_t **offsets);
+
+/**
+ * The numbers of states.
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The column; NULL when there is none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API const int64_t *cognite_columns_states(const cognite_columns *columns, size_t series);
+
+/**
+ * The status codes of raw datapoints, as OPC UA has them.
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The column; NULL when all are good, and when the query did not include them.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API const uint32_t *cognite_columns_status_codes(const cognite_columns *columns, size_t series);
+
+/**
+ * Which values are there: a bit for each, from the low end of the first byte on; 0 for a missing one (whose number is NaN).
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The bits; NULL when all are there.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const uint8_t *cognite_columns_validity(const cognite_columns *columns,
+                                        size_t series);
+
+/**
+ * Frees columns. NULL does nothing.
+ *
+ * @param columns  The columns; not used afterwards, nor anything borrowed from them.
+ *
+ * **Blocks:** no. **Threads:** one, no other using them. **Owns:** takes the columns. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_columns_free(cognite_columns *columns);
+
+/**
+ * Deletes ranges of datapoints, and waits. Any number of them: 10,000 go into one request. Each has a start and an end, in
+ * the forms of cognite_columns_read(); what is at the end stays. The response is `{"ranges":2,"requests":1}`; a failure
+ * lists the series as cognite_points_insert() does.
+ *
+ *     {"items": [{"externalId": "a", "start": "1d-ago", "end": "now"}, {"id": 5, "start": 0, "end": 1700000000000}]}
+ *
+ * @param client    The client. Not NULL.
+ * @param ranges    JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The response; NULL: not wanted.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, PARTIAL, NOT_FOUND, or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_delete(cognite_client *client,
+                                     const char *ranges,
+                                     size_t len,
+                                     const cognite_limits *limits,
+                                     cognite_response **out,
+                                     cognite_error **err);
+
+/**
+ * cognite_points_delete() that tells its result later.
+ *
+ * @param client    The client. Not NULL.
+ * @param ranges    JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_delete_async(cognite_client *client,
+                                           const char *ranges,
+                                           size_t len,
+                                           const cognite_limits *limits,
+                                           const cognite_notify *notify,
+                                           cognite_error **err);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

@@ -1,7 +1,8 @@
 //! Error objects.
 
+use std::any::Any;
 use std::ffi::{CString, c_char};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::guard::{access, cognite_status};
 use super::handle::{Object, free, get};
@@ -31,6 +32,13 @@ impl ErrorBox {
             json: OnceLock::new(),
             error,
         }
+    }
+}
+
+impl ErrorBox {
+    /// What a read had got before it failed.
+    pub(crate) fn partial(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.error.detail().partial.as_ref()
     }
 }
 
@@ -167,7 +175,8 @@ pub unsafe extern "C" fn cognite_error_in_doubt(err: *const cognite_error) -> i3
 ///               body_decode|too_large|token_incomplete",
 ///      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
 ///      "maybeProjects":["…"]|null,
-///      "method":"POST","url":"without its query","location":"…"}
+///      "method":"POST","url":"without its query","location":"…",
+///      "successful":[…],"failed":[…],"unknown":[…],"skipped":[…]}
 ///
 /// @param err  The error; NULL gives `{}`.
 /// @return JSON text, never NULL.

@@ -44,6 +44,8 @@ pub mod shortcuts;
 
 pub mod points;
 
+pub mod columns;
+
 pub mod usage;
 
 pub mod metrics;

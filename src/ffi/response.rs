@@ -1,8 +1,9 @@
 //! Answers.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::guard::access;
 use super::handle::{Object, free, get};
@@ -33,6 +34,11 @@ impl ResponseBox {
         let len = response.body.len();
         response.body.push(0);
         Self { response, len, headers: OnceLock::new(), _counted: BODY_BYTES.hold(len) }
+    }
+
+    /// What the operation made of its answers.
+    pub(crate) fn payload(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.response.payload.as_ref()
     }
 
     fn headers(&self) -> &Headers {

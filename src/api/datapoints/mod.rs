@@ -2,8 +2,10 @@
 
 pub mod column;
 pub mod columns;
+pub mod delete;
 pub mod insert;
 mod json_write;
+pub mod latest;
 mod pack;
 mod plan;
 pub mod points;

@@ -82,11 +82,13 @@ pub struct Queries {
     pub ignore_unknown: bool,
 }
 
-/// Which of the two questions.
+/// What the query is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     Range,
     Latest,
+    /// What is to be deleted: nothing is taken for granted.
+    Delete,
 }
 
 impl Query {
@@ -182,9 +184,13 @@ fn query(mut item: Map<String, Value>, now: i64, ask: Ask) -> Result<Query, Erro
         Some(value) => moment(name, &value, now),
     };
     let (start, end) = match ask {
+        Ask::Delete => (when("start", i64::MAX)?, when("end", i64::MIN)?),
         Ask::Range => (when("start", 0)?, when("end", now)?),
         Ask::Latest => (time::FIRST, when("before", now)?),
     };
+    if start == i64::MAX || end == i64::MIN {
+        return Err(Error::argument("a range to be deleted has both start and end"));
+    }
     if end <= start {
         return Err(Error::argument(format!("the end ({end}) must be after the start ({start})")));
     }

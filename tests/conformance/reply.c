@@ -168,6 +168,8 @@ void add_error(text *t, const cognite_error *error) {
     return;
   }
   kind = kind_of(cognite_error_status(error), &d);
+  /* Some requests of several failed: the reference tells the first failure. */
+  if (cognite_error_status(error) == COGNITE_ERR_PARTIAL && member(&d, 0, "missing") != NONE) kind = "not_found";
   add_text(t, "{\"kind\":\"");
   add_text(t, kind);
   add_text(t, "\",\"text\":");
@@ -178,6 +180,10 @@ void add_error(text *t, const cognite_error *error) {
     add_member(t, &d, "requestId", "x_request_id", NULL);
     add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
     add_member(t, &d, "duplicated", "duplicated", NULL);
+    add_member(t, &d, "successful", "successful", NULL);
+    add_member(t, &d, "failed", "failed", NULL);
+    add_member(t, &d, "unknown", "unknown", NULL);
+    add_member(t, &d, "skipped", "skipped", NULL);
     add_member(t, &d, "extra", "extra", NULL);
     add_member(t, &d, "cluster", "cluster", NULL);
     add_member(t, &d, "project", "project", NULL);

@@ -91,14 +91,15 @@ impl Builder {
 
     fn build(&mut self, plan: &Plan<'_>, cut: &Cut) -> Result<Built<Packed>, Error> {
         let json = self.json && !cut.state;
-        if json {
+        let runs = if json {
             json_write::write(plan, cut, &mut self.plain);
+            Vec::new()
         } else {
-            proto_write::write(plan, cut, &mut self.plain);
-        }
+            proto_write::write(plan, cut, &mut self.plain)
+        };
         // The interface for states takes no compressed bodies.
         let gzip = !cut.state && self.gzip_min.is_some_and(|least| self.plain.len() as u64 >= least);
-        let bytes = if gzip { pack::gzip(&self.plain)? } else { Bytes::from(std::mem::take(&mut self.plain)) };
+        let bytes = if gzip { pack::gzip(&self.plain, &runs)? } else { Bytes::from(std::mem::take(&mut self.plain)) };
         Ok(Built { bytes: bytes.len(), body: Packed { bytes, gzip, json } })
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod column;
 pub mod columns;
+mod deflate;
 pub mod delete;
+mod huffman;
 pub mod insert;
 mod json_write;
 pub mod latest;

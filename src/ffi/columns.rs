@@ -76,7 +76,7 @@ unsafe fn limits_of(raw: *const cognite_limits) -> Result<Limits, Error> {
     Ok(Limits { timeout: Duration::from_millis(l.timeout_ms), cancel: cancel.map(|c| c.0.clone()) })
 }
 
-type Work<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+type Work = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
 /// What the functions that take a query have in common.
 struct Parts {
@@ -89,26 +89,26 @@ struct Parts {
 impl Parts {
     /// # Safety
     /// Every pointer is NULL or what the header says, for the time of the call.
-    unsafe fn read(&self, newest: bool) -> Result<Work<Columns>, Error> {
+    unsafe fn read(&self, newest: bool) -> Result<Work, Error> {
         // SAFETY: passed on to the caller of this function.
         let (client, query, limits) = unsafe {
             let client = get::<ClientBox>(self.client, "client")?;
             (client, bytes(self.query.cast(), self.len, "query")?, limits_of(self.limits)?)
         };
         Ok(match newest {
-            true => Box::pin(latest::accept(&client.0, query, &limits)?.run()),
-            false => Box::pin(read::accept(&client.0, query, &limits)?.run()),
+            true => latest::accept(&client.0, query, &limits)?.run(),
+            false => read::accept(&client.0, query, &limits)?.run(),
         })
     }
 
     /// # Safety
     /// As for `read`.
-    unsafe fn delete(&self) -> Result<Work<Response>, Error> {
+    unsafe fn delete(&self) -> Result<Work, Error> {
         // SAFETY: passed on to the caller of this function.
         unsafe {
             let client = get::<ClientBox>(self.client, "client")?;
             let ranges = bytes(self.query.cast(), self.len, "ranges")?;
-            Ok(Box::pin(delete::accept(&client.0, ranges, &limits_of(self.limits)?)?.run()))
+            Ok(delete::accept(&client.0, ranges, &limits_of(self.limits)?)?.run())
         }
     }
 }
@@ -118,9 +118,7 @@ fn blocking(parts: &Parts, newest: bool, out: Out<cognite_columns>, err: *mut *m
         out.required("out")?;
         // SAFETY: what the caller of the exported function passed.
         let work = unsafe { parts.read(newest) }?;
-        let columns = runtime::block_on(work)?;
-        out.set(into_raw(ColumnsBox::new(Arc::new(columns))));
-        Ok(())
+        held(runtime::block_on(work)?.payload.as_ref(), "the response", out)
     })
 }
 
@@ -131,12 +129,6 @@ fn later(parts: &Parts, newest: bool, notify: *const cognite_notify, err: *mut *
             let notify = notify_of(notify)?;
             (parts.read(newest)?, notify)
         };
-        let work = Box::pin(async move {
-            let columns = work.await?;
-            let counts = serde_json::json!({"series": columns.series.len(), "points": columns.points()});
-            let payload: Arc<dyn Any + Send + Sync> = Arc::new(columns);
-            Ok(Response { payload: Some(payload), ..Response::of_json(&counts) })
-        });
         runtime::spawn_notified(work, notify)
     })
 }

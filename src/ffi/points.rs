@@ -355,7 +355,7 @@ pub unsafe extern "C" fn cognite_points_insert_async(
             (get::<ClientBox>(client, "client")?, get::<PointsBox>(points, "points")?, options_of(options)?, notify)
         };
         let insert = insert::accept(&client.0, &points.0, &options)?;
-        runtime::spawn_notified(Box::pin(insert.run()), notify)
+        runtime::spawn_notified(insert.run(), notify)
     })
 }
 

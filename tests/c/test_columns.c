@@ -240,7 +240,7 @@ static void unknown(void) {
   snprintf(text, sizeof text, six, unique, unique, unique, unique, "false");
   CHECK_STATUS(cognite_columns_read(client, text, strlen(text), NULL, &c, &err), COGNITE_ERR_NOT_FOUND);
   CHECK(c == NULL);
-  CHECK_CONTAINS(cognite_error_json(err), "{\"id\":1},{\"id\":2}");
+  CHECK_CONTAINS(cognite_error_json(err), "-no\"},{\"id\":1},{\"id\":2}]"); /* in the order of the query */
   /* The others were read all the same. */
   CHECK_STATUS(cognite_columns_of_error(err, &part, NULL), COGNITE_OK);
   CHECK(cognite_columns_series(part) == 6 && cognite_columns_count(part, 0) == 5 && cognite_columns_count(part, 1) == 0);

@@ -148,13 +148,14 @@ impl Column<'_> {
         if !matches!(key, Key::Instance { .. }) && self.values.kind() == Kind::State {
             return Err(Error::argument(format!("{key}: states are written by instance id only")));
         }
-        // Two plain passes: the compiler makes them wide.
-        let (least, most) = self.timestamps.iter().fold((i64::MAX, i64::MIN), |(a, b), t| (a.min(*t), b.max(*t)));
-        if n > 0 && least < time::FIRST {
-            return Err(time::out_of_range(least, &key.to_string()));
-        }
-        if n > 0 && most > time::LAST {
-            return Err(time::out_of_range(most, &key.to_string()));
+        // The sign tells of any time outside; only then it is looked for. So the compiler makes the usual pass wide.
+        let outside = |t: &i64| (t.wrapping_sub(time::FIRST) | time::LAST.wrapping_sub(*t)) < 0;
+        let any =
+            self.timestamps.iter().fold(0, |all, t| all | t.wrapping_sub(time::FIRST) | time::LAST.wrapping_sub(*t));
+        if any < 0
+            && let Some(at) = self.timestamps.iter().find(|t| outside(t))
+        {
+            return Err(time::out_of_range(*at, &key.to_string()));
         }
         if let Some(code) = self.status.and_then(|s| s.iter().find(|c| **c >> 30 == 3)) {
             return Err(Error::argument(format!("{key}: {code:#010x} is no OPC UA status code")));

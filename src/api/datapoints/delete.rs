@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
+use super::crew::{Crew, Work};
 use super::query::{Ask, Query, parse};
 use super::read::{Limits, MAX_UNDER_WAY, Way, now_ms};
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::error::{Error, Items, Status};
 use crate::http::Response;
-use crate::runtime;
 
 /// The service's limit for one request.
 const MAX_RANGES: usize = 10_000;
@@ -37,30 +36,30 @@ fn range(q: &Query) -> Value {
 }
 
 impl Delete {
-    pub async fn run(self) -> Result<Response, Error> {
+    pub fn run(self) -> Work {
+        Box::pin(self.go())
+    }
+
+    async fn go(self) -> Result<Response, Error> {
         let mut chunks = self.ranges.chunks(MAX_RANGES).enumerate();
-        let mut ends: BTreeMap<usize, Result<(), bool>> = BTreeMap::new();
-        let mut under_way = JoinSet::new();
+        let mut ends: BTreeMap<u64, Result<(), bool>> = BTreeMap::new();
+        let mut under_way = Crew::default();
         let mut error: Option<Error> = None;
         loop {
             while under_way.len() < MAX_UNDER_WAY && error.is_none() {
                 let Some((number, chunk)) = chunks.next() else { break };
                 let body = json!({"items": chunk.iter().map(range).collect::<Vec<_>>()});
-                ends.insert(number, Err(true));
-                let work = runtime::panics::contained(Box::pin(self.way.clone().ask(body, None)));
-                under_way.spawn(async move { (number, work.await.and_then(|r| r)) });
+                ends.insert(number as u64, Err(true));
+                under_way.start(number as u64, self.way.ask(&body, None));
             }
-            match under_way.join_next().await {
+            match under_way.next().await {
                 None => break,
-                Some(Ok((number, Ok(_)))) => {
+                Some((number, Ok(_))) => {
                     ends.insert(number, Ok(()));
                 }
-                Some(Ok((number, Err(e)))) => {
+                Some((number, Err(e))) => {
                     ends.insert(number, Err(e.detail().in_doubt));
                     error.get_or_insert(e);
-                }
-                Some(Err(_)) => {
-                    error.get_or_insert(Error::internal("a deletion lost one of its requests"));
                 }
             }
         }
@@ -70,7 +69,7 @@ impl Delete {
         };
         let mut items = Items::default();
         for (number, chunk) in self.ranges.chunks(MAX_RANGES).enumerate() {
-            let list = match ends.get(&number) {
+            let list = match ends.get(&(number as u64)) {
                 Some(Ok(())) => &mut items.successful,
                 Some(Err(false)) => &mut items.failed,
                 Some(Err(true)) => &mut items.unknown,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::column::Column;
+use super::crew::{Crew, Work};
 use super::plan::{Cut, Plan};
 use super::points::Points;
 use super::sender::{Built, Sender, Step};
@@ -40,7 +40,6 @@ struct Packed {
 }
 
 /// What all requests of one insert have in common.
-#[derive(Clone)]
 struct Job {
     client: Arc<Client>,
     path: String,
@@ -58,10 +57,11 @@ impl Job {
         })
     }
 
-    async fn send(self, body: Packed, state: bool) -> Result<(), Error> {
+    fn send(&self, body: Packed, state: bool) -> Work {
+        let client = Arc::clone(&self.client);
         let outgoing = Outgoing {
             method: Method::POST,
-            path: self.path,
+            path: self.path.clone(),
             payload: Payload::Raw {
                 bytes: body.bytes,
                 content_type: if body.json { "application/json" } else { "application/protobuf" },
@@ -71,9 +71,9 @@ impl Job {
             version: state.then(|| STATE_VERSION.to_owned()),
             class: None,
             deadline: self.deadline,
-            cancel: self.cancel,
+            cancel: self.cancel.clone(),
         };
-        self.client.send(outgoing).await.map(|_| ())
+        Box::pin(async move { client.send(outgoing).await })
     }
 }
 
@@ -82,15 +82,23 @@ struct Builder {
     plain: Vec<u8>,
     json: bool,
     gzip_min: Option<u64>,
+    /// Bodies under way or gone by, to be written into again: new memory costs as much as encoding.
+    sent: Vec<Bytes>,
 }
 
 impl Builder {
     fn new(client: &Client, options: &Options) -> Self {
-        Self { plain: Vec::new(), json: options.json, gzip_min: client.gzip_min() }
+        Self { plain: Vec::new(), json: options.json, gzip_min: client.gzip_min(), sent: Vec::new() }
     }
 
     fn build(&mut self, plan: &Plan<'_>, cut: &Cut) -> Result<Built<Packed>, Error> {
         let json = self.json && !cut.state;
+        if self.plain.capacity() == 0
+            && let Some(at) = self.sent.iter().position(Bytes::is_unique)
+            && let Ok(free) = self.sent.swap_remove(at).try_into_mut()
+        {
+            self.plain = Vec::from(free);
+        }
         let runs = if json {
             json_write::write(plan, cut, &mut self.plain);
             Vec::new()
@@ -99,7 +107,13 @@ impl Builder {
         };
         // The interface for states takes no compressed bodies.
         let gzip = !cut.state && self.gzip_min.is_some_and(|least| self.plain.len() as u64 >= least);
-        let bytes = if gzip { pack::gzip(&self.plain, &runs)? } else { Bytes::from(std::mem::take(&mut self.plain)) };
+        let bytes = if gzip {
+            pack::gzip(&self.plain, &runs)?
+        } else {
+            let bytes = Bytes::from(std::mem::take(&mut self.plain));
+            self.sent.push(bytes.clone());
+            bytes
+        };
         Ok(Built { bytes: bytes.len(), body: Packed { bytes, gzip, json } })
     }
 }
@@ -118,10 +132,10 @@ pub fn blocking(client: &Arc<Client>, columns: &[Column<'_>], options: &Options)
             Step::Done => break,
             Step::Send { number, body, state } => {
                 let tell = tell.clone();
-                let deliver = Box::new(move |result| {
-                    let _ = tell.send((number, result));
+                let deliver = Box::new(move |result: Result<Response, Error>| {
+                    let _ = tell.send((number, result.map(|_| ())));
                 });
-                let work = Box::pin(job.clone().send(body, state));
+                let work = job.send(body, state);
                 if let Err(e) = runtime::spawn_notified(work, Notify { deliver, via: Via::Here }) {
                     // Not taken: the library is being shut down.
                     sender.ended(number, Err(e));
@@ -161,19 +175,20 @@ pub fn accept(client: &Arc<Client>, points: &Points, options: &Options) -> Resul
 }
 
 impl Insert {
-    pub async fn run(mut self) -> Result<Response, Error> {
+    pub fn run(self) -> Work {
+        Box::pin(self.go())
+    }
+
+    async fn go(mut self) -> Result<Response, Error> {
         let columns = self.points.columns();
         let mut sender = Sender::new(Plan::new(&columns)?);
-        let mut under_way = JoinSet::new();
+        let mut under_way = Crew::default();
         loop {
             match sender.step(&mut |plan, cut| self.builder.build(plan, cut)) {
                 Step::Done => break,
-                Step::Send { number, body, state } => {
-                    let work = runtime::panics::contained(Box::pin(self.job.clone().send(body, state)));
-                    under_way.spawn(async move { (number, work.await.and_then(|r| r)) });
-                }
-                Step::Wait => match under_way.join_next().await {
-                    Some(Ok((number, result))) => sender.ended(number, result),
+                Step::Send { number, body, state } => under_way.start(number, self.job.send(body, state)),
+                Step::Wait => match under_way.next().await {
+                    Some((number, result)) if number != u64::MAX => sender.ended(number, result.map(|_| ())),
                     _ => {
                         sender.give_up(Error::internal("an insert lost one of its requests"));
                         break;

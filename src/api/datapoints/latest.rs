@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use tokio::task::JoinSet;
 
 use super::column::Kind;
 use super::columns::{Columns, Info, Points, Series};
+use super::crew::{Crew, Work};
 use super::query::{Ask, Queries, parse};
-use super::read::{Limits, MAX_UNDER_WAY, Way, decode, is_named, now_ms};
+use super::read::{Limits, MAX_UNDER_WAY, Way, decode, is_named, now_ms, response};
 use super::windows::MAX_SERIES;
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::error::Error;
-use crate::runtime;
 
 /// A question that was accepted.
 pub struct Latest {
@@ -28,10 +27,15 @@ pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Lat
 }
 
 impl Latest {
-    pub async fn run(self) -> Result<Columns, Error> {
+    /// The columns are the payload of the response.
+    pub fn run(self) -> Work {
+        Box::pin(async move { self.go().await.map(response) })
+    }
+
+    async fn go(self) -> Result<Columns, Error> {
         let items = &self.queries.items;
         let mut series: Vec<Series> = items.iter().map(|_| Series::default()).collect();
-        let mut under_way = JoinSet::new();
+        let mut under_way = Crew::default();
         let mut chunks = (0..items.len()).step_by(MAX_SERIES);
         loop {
             while under_way.len() < MAX_UNDER_WAY {
@@ -43,14 +47,12 @@ impl Latest {
                     Value::Object(item)
                 });
                 let body = json!({"items": part.collect::<Vec<_>>(), "ignoreUnknownIds": self.queries.ignore_unknown});
-                let work = runtime::panics::contained(Box::pin(self.way.clone().ask(body, None)));
-                under_way.spawn(async move { (from, work.await.and_then(|r| r)) });
+                under_way.start(from as u64, self.way.ask(&body, None));
             }
-            match under_way.join_next().await {
+            match under_way.next().await {
                 None => return Ok(Columns { series }),
                 // One that failed ends it: there is one question and one answer to it.
-                Some(Ok((from, response))) => self.take(from, &response?.body, &mut series)?,
-                Some(Err(_)) => return Err(Error::internal("a question lost one of its requests")),
+                Some((from, response)) => self.take(from as usize, &response?.body, &mut series)?,
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod column;
 pub mod columns;
+mod crew;
 mod deflate;
 pub mod delete;
 mod huffman;

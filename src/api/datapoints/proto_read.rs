@@ -198,41 +198,50 @@ fn each(list: &[u8], mut point: impl FnMut(&[u8]) -> Read<()>) -> Read<()> {
     Ok(())
 }
 
-/// The usual point: six bytes of time, a number, nothing else.
-fn record(r: &[u8; RECORD]) -> Option<(i64, f64)> {
-    let head = u64::from_le_bytes([r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]]);
+/// Whether it is the usual point: six bytes of time, a number, nothing else.
+fn is_usual(r: &[u8; RECORD]) -> bool {
+    let [a, b, c, d, e, f, g, h, last, tag, ..] = *r;
     // Tag, length, tag; then the continuation bits of the first five bytes of time.
-    if head & 0x8080_8080_80ff_ffff != 0x8080_8080_8008_100a || r[8] >= 0x80 || r[9] != 0x11 {
-        return None;
-    }
-    let t = head >> 24;
+    let head = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    head & 0x8080_8080_80ff_ffff == 0x8080_8080_8008_100a && last < 0x80 && tag == 0x11
+}
+
+fn usual_time(r: &[u8; RECORD]) -> i64 {
+    let [_, _, _, a, b, c, d, e, f, ..] = *r;
+    let t = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
     let time = (t & 0x7f)
         | (t >> 1 & 0x3f80)
         | (t >> 2 & 0x1f_c000)
         | (t >> 3 & 0xfe0_0000)
         | (t >> 4 & 0x7_f000_0000)
-        | u64::from(r[8]) << 35;
-    let value = f64::from_le_bytes([r[10], r[11], r[12], r[13], r[14], r[15], r[16], r[17]]);
-    Some((time as i64, value))
+        | (t >> 5 & 0x3f8_0000_0000);
+    time as i64
+}
+
+fn usual_value(r: &[u8; RECORD]) -> f64 {
+    let [.., a, b, c, d, e, f, g, h] = *r;
+    f64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn numbers(list: &[u8], out: &mut Points) -> Read<()> {
+    /// Looked at three times, so no more than stays near.
+    const BLOCK: usize = 1024;
     let guess = list.len() / RECORD;
     out.timestamps.reserve(guess);
     out.numbers.reserve(guess);
     let mut rest = list;
     while !rest.is_empty() {
         let records = rest.as_chunks::<RECORD>().0;
-        let plain = records.iter().map_while(record);
-        let before = out.timestamps.len();
-        // Two columns in one walk.
-        for (time, value) in plain {
-            out.timestamps.push(time);
-            out.numbers.push(value);
-        }
-        let n = out.timestamps.len() - before;
+        let records = records.get(..BLOCK).unwrap_or(records);
+        let n = records.iter().take_while(|r| is_usual(r)).count();
+        let usual = records.get(..n).unwrap_or_default();
+        out.timestamps.extend(usual.iter().map(usual_time));
+        out.numbers.extend(usual.iter().map(usual_value));
         out.fill_marks();
         rest = rest.get(n * RECORD..).unwrap_or_default();
+        if n == BLOCK {
+            continue;
+        }
         // One that is not usual, and on.
         let mut reader = Reader(rest);
         match reader.next()? {

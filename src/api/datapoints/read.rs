@@ -1,16 +1,16 @@
 //! Reading: a query becomes requests, several at a time; their answers become columns.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::columns::{Columns, Info, Points};
+use super::crew::{Crew, Work};
 use super::proto_read::{self, Expected, Item};
 use super::query::{Ask, Query, parse};
 use super::windows::{Asked, MAX_AGGREGATES, MAX_RAW, MAX_SERIES, Reading};
@@ -19,7 +19,7 @@ use crate::api::client::Accepted;
 use crate::api::outgoing::{Outgoing, Payload};
 use crate::error::{Cause, Error, Status};
 use crate::http::Response;
-use crate::runtime::{self, CancelToken};
+use crate::runtime::CancelToken;
 
 /// Most requests of one query on their way: what the service lets one project do.
 pub(super) const MAX_UNDER_WAY: usize = 5;
@@ -51,18 +51,19 @@ impl Way {
         })
     }
 
-    pub async fn ask(self, body: Value, accept: Option<&'static str>) -> Result<Response, Error> {
+    pub fn ask(&self, body: &Value, accept: Option<&'static str>) -> Work {
+        let client = Arc::clone(&self.client);
         let outgoing = Outgoing {
             method: Method::POST,
-            path: self.path,
+            path: self.path.clone(),
             payload: Payload::Json(body.to_string().into_bytes()),
             accept,
             version: None,
             class: None,
             deadline: self.deadline,
-            cancel: self.cancel,
+            cancel: self.cancel.clone(),
         };
-        self.client.send(outgoing).await
+        Box::pin(async move { client.send(outgoing).await })
     }
 }
 
@@ -76,7 +77,8 @@ pub struct Read {
     /// Requests of the first round, then what follows from their answers.
     first: VecDeque<Vec<Asked>>,
     pending: Vec<Asked>,
-    missing: Vec<Value>,
+    /// With the place of each in the query.
+    missing: Vec<(usize, Value)>,
     error: Option<Error>,
     _place: Accepted,
 }
@@ -145,9 +147,11 @@ impl Read {
             return Some(first);
         }
         if !self.grouped {
+            // The earliest first: what comes after it waits for it.
+            self.pending.sort_by_key(|a| std::cmp::Reverse((a.series, a.start)));
             return self.pending.pop().map(|a| vec![a]);
         }
-        self.pending.sort_by_key(|a| std::cmp::Reverse(a.limit));
+        self.pending.sort_by_key(|a| std::cmp::Reverse((a.limit, a.series, a.start)));
         let mut chosen: Vec<Asked> = Vec::new();
         let mut sums = [0u64; 2];
         while let Some(last) = self.pending.last() {
@@ -185,28 +189,32 @@ impl Read {
         json!({"items": asked.iter().map(item).collect::<Vec<_>>(), "ignoreUnknownIds": self.grouped})
     }
 
-    pub async fn run(mut self) -> Result<Columns, Error> {
-        let mut under_way = JoinSet::new();
+    /// The columns are the payload of the response.
+    pub fn run(self) -> Work {
+        Box::pin(async move { self.go().await.map(response) })
+    }
+
+    async fn go(mut self) -> Result<Columns, Error> {
+        let mut under_way = Crew::default();
+        let mut asked: HashMap<u64, Vec<Asked>> = HashMap::new();
+        let mut number = 0;
         loop {
             while self.error.is_none() && under_way.len() < MAX_UNDER_WAY {
-                let Some(asked) = self.next_request() else { break };
-                let work = self.way.clone().ask(self.body(&asked), Some("application/protobuf"));
-                let work = runtime::panics::contained(Box::pin(work));
-                under_way.spawn(async move { (asked, work.await.and_then(|r| r)) });
+                let Some(next) = self.next_request() else { break };
+                under_way.start(number, self.way.ask(&self.body(&next), Some("application/protobuf")));
+                asked.insert(number, next);
+                number += 1;
             }
             // After a failure nothing new is asked, but what is on its way is still taken.
-            let spare = MAX_UNDER_WAY.saturating_sub(under_way.len() + self.first.len() + self.pending.len());
-            match under_way.join_next().await {
-                None => break,
-                Some(Ok((asked, Ok(response)))) => {
-                    if let Err(e) = self.take(&asked, &response.body, spare as i64) {
+            let Some((ended, result)) = under_way.next().await else { break };
+            let asked = asked.remove(&ended).unwrap_or_default();
+            match result {
+                Ok(response) => {
+                    if let Err(e) = self.take(&asked, &response.body) {
                         self.error.get_or_insert(e);
                     }
                 }
-                Some(Ok((asked, Err(e)))) => self.failed(&asked, e),
-                Some(Err(_)) => {
-                    self.error.get_or_insert(Error::internal("a query lost one of its requests"));
-                }
+                Err(e) => self.failed(&asked, e),
             }
         }
         self.finish()
@@ -231,7 +239,7 @@ impl Read {
         }
     }
 
-    fn take(&mut self, asked: &[Asked], body: &[u8], spare: i64) -> Result<(), Error> {
+    fn take(&mut self, asked: &[Asked], body: &[u8]) -> Result<(), Error> {
         let damaged = |_| decode("it is no list of datapoints in protobuf");
         let items = proto_read::items(body).map_err(damaged)?;
         let mut items = items.iter().peekable();
@@ -243,12 +251,12 @@ impl Read {
                     return Err(decode("a series is not in it"));
                 }
                 if !a.outside {
-                    self.missing.push(Value::Object(reading.query.key.clone()));
+                    self.missing.push((a.series, Value::Object(reading.query.key.clone())));
                 }
                 reading.give_up();
                 continue;
             };
-            self.pending.extend(take_item(reading, a, item, spare)?);
+            self.pending.extend(take_item(reading, a, item)?);
         }
         match items.next() {
             None => Ok(()),
@@ -259,12 +267,14 @@ impl Read {
     fn finish(mut self) -> Result<Columns, Error> {
         if self.error.is_none() && !self.ignore_unknown && !self.missing.is_empty() {
             let n = self.missing.len();
+            self.missing.sort_by_key(|(at, _)| *at);
+            let missing = self.missing.drain(..).map(|(_, key)| key).collect();
             // What the service answers when it is not told to ignore them.
             let error = Error::new(Status::NotFound, format!("{n} of {} series do not exist", self.readings.len()));
             self.error = Some(error.with(|d| {
                 d.http_status = 400;
                 d.code = Some("400".into());
-                d.missing = Some(std::mem::take(&mut self.missing));
+                d.missing = Some(missing);
             }));
         }
         let columns = Columns { series: self.readings.into_iter().map(Reading::finish).collect() };
@@ -279,7 +289,7 @@ impl Read {
 }
 
 /// The points of one item, and what is to be asked next.
-fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>, spare: i64) -> Result<Vec<Asked>, Error> {
+fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>) -> Result<Vec<Asked>, Error> {
     let columns = reading.query.columns.clone();
     let expected = if columns.is_empty() { Expected::Raw } else { Expected::Aggregates(&columns) };
     let damaged = |_| decode("its points are damaged, or not what was asked for");
@@ -298,9 +308,14 @@ fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>, spare: i64) 
     item.read(&expected, place).map_err(damaged)?;
     let count = (place.len() - before) as u64;
     let last = place.timestamps.last().copied().filter(|_| count > 0).unwrap_or(asked.start);
-    reading
-        .taken(asked, count, last, item.cursor.clone(), spare)
-        .map_err(|_| decode("it repeats a page that was read before"))
+    reading.taken(asked, count, last, item.cursor.clone()).map_err(|_| decode("it repeats a page that was read before"))
+}
+
+/// As operations tell their results: counts for people, the columns for programs.
+pub(super) fn response(columns: Columns) -> Response {
+    let counts = json!({"series": columns.series.len(), "points": columns.points()});
+    let payload: Arc<dyn Any + Send + Sync> = Arc::new(columns);
+    Response { payload: Some(payload), ..Response::of_json(&counts) }
 }
 
 /// Whether the series of an answer is the one a request named.

@@ -11,7 +11,7 @@ use crate::error::{Error, Items, Status};
 /// Most requests of one insert on their way: what the service lets one project do.
 const MAX_UNDER_WAY: usize = 5;
 /// Most bytes of them: an insert needs the caller's arrays and a little more, however long it is.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 3 << 20;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Fate {

@@ -12,7 +12,7 @@ pub(super) const MAX_AGGREGATES: u64 = 10_000;
 /// Raw windows are not made shorter than this at first: most series have less than a page in it.
 const SHORTEST_MS: i64 = 100_000_000;
 /// Most pieces a window is cut into after a full page.
-const MOST_PIECES: i64 = 11;
+const MOST_PIECES: i64 = 200;
 
 /// One item of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,16 +149,8 @@ impl Reading {
         }
     }
 
-    /// After `count` points up to `last` came for `asked`: what is to be asked next. `spare`: requests that could be on
-    /// their way and are not.
-    pub fn taken(
-        &mut self,
-        asked: &Asked,
-        count: u64,
-        last: i64,
-        cursor: Option<String>,
-        spare: i64,
-    ) -> Result<Vec<Asked>, Stuck> {
+    /// After `count` points up to `last` came for `asked`: what is to be asked next.
+    pub fn taken(&mut self, asked: &Asked, count: u64, last: i64, cursor: Option<String>) -> Result<Vec<Asked>, Stuck> {
         self.received += count;
         let next = last.saturating_add(self.query.step());
         let even = self.query.is_even();
@@ -181,8 +173,9 @@ impl Reading {
         let most = self.most();
         let wanted = if more >= most / 2 { most } else { (more + more / 4).clamp(100, most) };
         let limit = wanted.min(self.remaining());
-        let pieces = (asked.end - asked.start) / covered;
-        let pieces = pieces.min(MOST_PIECES).min(spare + 1);
+        // As many pieces as pages are to be expected: each is then one request, and they can be made in order, several at a
+        // time, so that little has to wait for what comes before it.
+        let pieces = i64::try_from(more / most + 1).unwrap_or(MOST_PIECES).min(MOST_PIECES);
         if even
             && self.query.limit.is_none()
             && asked.limit == most
@@ -269,8 +262,7 @@ mod tests {
                 place.numbers.push(*t as f64);
             }
             let last = times.last().copied().unwrap_or(0);
-            let spare = 5 - under_way.len() as i64;
-            under_way.extend(r.taken(&asked, times.len() as u64, last, more.then(|| "c".into()), spare).unwrap());
+            under_way.extend(r.taken(&asked, times.len() as u64, last, more.then(|| "c".into())).unwrap());
             assert!(requests < 2000);
         }
         (r.finish(), requests)
@@ -313,11 +305,11 @@ mod tests {
     fn an_answer_that_repeats_itself_ends() {
         let mut r = reading(r#"{"id":1,"start":1000,"end":432000000}"#);
         let asked = r.begin(0, 1, 100).remove(0);
-        assert_eq!(r.taken(&asked, 100, 500, Some("c".into()), 0), Err(Stuck));
+        assert_eq!(r.taken(&asked, 100, 500, Some("c".into())), Err(Stuck));
         let mut r = reading(r#"{"id":1,"start":0,"end":432000000,"aggregates":"max","granularity":"1mo"}"#);
         let asked = r.begin(0, 1, 100).remove(0);
-        let next = r.taken(&asked, 100, 500, Some("c".into()), 0).unwrap().remove(0);
+        let next = r.taken(&asked, 100, 500, Some("c".into())).unwrap().remove(0);
         assert_eq!((next.start, next.cursor.as_deref()), (0, Some("c")));
-        assert_eq!(r.taken(&next, next.limit, 900, Some("c".into()), 0), Err(Stuck));
+        assert_eq!(r.taken(&next, next.limit, 900, Some("c".into())), Err(Stuck));
     }
 }

@@ -229,7 +229,7 @@ fn run<S: Sink>(records: &[[u8; RECORD]], start: usize, heads: &mut [u32; 1 << H
             }
         }
         let kept = high.min(8 - done);
-        let mut middle = value >> (8 * done as u32 & 63);
+        let mut middle = value >> ((8 * done as u32) & 63);
         for _ in done..8 - kept {
             sink.literal(middle as u8);
             middle >>= 8;

@@ -33,6 +33,9 @@ pub struct Built<B> {
     pub bytes: usize,
 }
 
+/// Makes a request's body of what is cut for it.
+type Build<'b, 'a, B> = dyn FnMut(&Plan<'a>, &Cut) -> Result<Built<B>, Error> + 'b;
+
 pub enum Step<B> {
     /// Send it and tell with `ended`.
     Send {
@@ -78,7 +81,7 @@ impl<'a, B> Sender<'a, B> {
         }
     }
 
-    pub fn step(&mut self, build: &mut dyn FnMut(&Plan<'a>, &Cut) -> Result<Built<B>, Error>) -> Step<B> {
+    pub fn step(&mut self, build: &mut Build<'_, 'a, B>) -> Step<B> {
         loop {
             if self.stop {
                 self.held = None;

@@ -52,7 +52,7 @@ foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_se
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
-foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write)
+foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_points test_columns)
   cognite_c_program(${name})
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
@@ -98,6 +98,8 @@ cognite_test(example_hierarchy EMULATOR COMMAND "$<TARGET_FILE:example_hierarchy
 cognite_test(example_data_modeling EMULATOR COMMAND "$<TARGET_FILE:example_data_modeling>")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)
 cognite_test(example_historian_csv EMULATOR COMMAND "$<TARGET_FILE:example_historian>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv")
+cognite_test(example_backfill EMULATOR COMMAND sh -c "'$<TARGET_FILE:example_backfill>' '${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv' new- && '$<TARGET_FILE:example_trend>' new-temperature 2023-11-14T00:00:00Z 2023-11-15T00:00:00Z 1h")
+set_tests_properties(example_backfill PROPERTIES PASS_REGULAR_EXPRESSION "points of [0-9]+ series written.*buckets")
 cognite_test(example_without_settings FAST COMMAND env -i "$<TARGET_FILE:example_async>")
 set_tests_properties(example_without_settings PROPERTIES PASS_REGULAR_EXPRESSION "please set the environment variable COGNITE_")
 

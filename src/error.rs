@@ -2,6 +2,7 @@
 
 mod items;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +171,8 @@ pub struct Detail {
     pub location: Option<String>,
     /// Of an operation that makes several requests.
     pub items: Option<Arc<Items>>,
+    /// What a read had got before it failed; the layer that made it knows what it is.
+    pub partial: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A failure: a status for the program, a sentence for the human, and the facts.

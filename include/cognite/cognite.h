@@ -13,8 +13,8 @@
  *             freed with the _free function of its type. Every _free takes NULL.
  * Borrowed    texts (const char * returned by accessors) belong to the object they were asked of and live as long.
  * NULL        is answered with INVALID_ARGUMENT and the name of the parameter, by accessors with a harmless value.
- * Handles     are of three kinds. Collectors (config, credentials) are used by one thread at a time and copied from.
- *             Workers (client, queue, cancel) are used by any number of threads. Results (response, error) are read-only, for any
+ * Handles     are of three kinds. Collectors (config, credentials, points) are used by one thread at a time and copied from.
+ *             Workers (client, queue, cancel) are used by any number of threads. Results (response, columns, error) are read-only, for any
  *             number of threads. They may be freed in any order.
  * Blocking    functions end: by their result, by their deadline, by a cognite_cancel, or by cognite_shutdown(). They may be
  *             called from any thread, whatever its signal mask and stack. (cognite_queue_next() has its own rule.)
@@ -76,6 +76,9 @@
 #define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL, NULL, 0}
 #define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, NULL}
 #define COGNITE_OPERATION_INIT {sizeof(cognite_operation), NULL, NULL, 0, 0, 0, 0, NULL}
+#define COGNITE_COLUMN_INIT {sizeof(cognite_column), 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
+#define COGNITE_INSERT_INIT {sizeof(cognite_insert), 0, NULL, 0, 0}
+#define COGNITE_LIMITS_INIT {sizeof(cognite_limits), 0, NULL}
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
@@ -119,7 +122,7 @@
 #define COGNITE_ERR_DUPLICATED 7
 
 /**
- * Some items were applied, some not. (Reserved; no function of this version answers it.)
+ * Some items were applied, some not; the error's JSON lists which.
  */
 #define COGNITE_ERR_PARTIAL 8
 
@@ -222,6 +225,31 @@
 #define COGNITE_OPERATION_UNCHECKED 256
 
 /**
+ * Times are seconds since 1970.
+ */
+#define COGNITE_TIME_S 1
+
+/**
+ * Times are milliseconds since 1970.
+ */
+#define COGNITE_TIME_MS 2
+
+/**
+ * Times are microseconds since 1970.
+ */
+#define COGNITE_TIME_US 3
+
+/**
+ * Times are nanoseconds since 1970.
+ */
+#define COGNITE_TIME_NS 4
+
+/**
+ * Times are Windows' FILETIME: 100 ns since 1601.
+ */
+#define COGNITE_TIME_FILETIME 5
+
+/**
  * A defect of the library, contained.
  */
 #define COGNITE_LOG_ERROR 1
@@ -254,6 +282,12 @@ typedef struct cognite_cancel cognite_cancel;
 typedef struct cognite_client cognite_client;
 
 /**
+ * Datapoints that were read, a column each of times, values, status codes and aggregates per series. Read-only; may be
+ * read by any number of threads. Free it with cognite_columns_free().
+ */
+typedef struct cognite_columns cognite_columns;
+
+/**
  * Settings of a client, being collected. A collector: one thread at a time; copied from, so it can be freed or changed
  * as soon as it was passed on. Free it with cognite_config_free().
  */
@@ -274,6 +308,12 @@ typedef struct cognite_error cognite_error;
  * A list being read page by page. Free it with cognite_pages_free().
  */
 typedef struct cognite_pages cognite_pages;
+
+/**
+ * Datapoints of any number of time series, collected to be written together. A collector: used by one thread at a time,
+ * and copied from. Free it with cognite_points_free().
+ */
+typedef struct cognite_points cognite_points;
 
 /**
  * Finished calls, to be fetched. Used by any number of threads at a time. Free it with cognite_queue_free().
@@ -504,6 +544,119 @@ typedef struct cognite_operation {
    */
   cognite_cancel *cancel;
 } cognite_operation;
+
+/**
+ * Datapoints of one time series as columns of the caller's. Read during the call only. Begin with COGNITE_COLUMN_INIT.
+ *
+ * The series is named by `id`, by `external_id`, or by `space` and `external_id` (an instance). Its values are `numbers`, or
+ * texts (`text` and `text_offsets`), or states: `states`, or texts with `state_text` 1. States are written by instance id.
+ *
+ * Numbers are written as they are, also NaN and infinities: CDF takes those only with a bad status code, and refuses the
+ * request that holds one without.
+ */
+typedef struct cognite_column {
+  /**
+   * sizeof(cognite_column), set by COGNITE_COLUMN_INIT.
+   */
+  size_t struct_size;
+  /**
+   * The id; 0: named by `external_id`.
+   */
+  int64_t id;
+  /**
+   * The external id, of the series or of the instance; NULL with `id`.
+   */
+  const char *external_id;
+  /**
+   * The space of the instance; NULL: `external_id` is the series' own.
+   */
+  const char *space;
+  /**
+   * The number of datapoints: the length of all columns.
+   */
+  size_t count;
+  /**
+   * Milliseconds since 1970, 1900 to 2099, in any order. Of equal ones the last wins.
+   */
+  const int64_t *timestamps_ms;
+  /**
+   * Numeric values; NULL: other values.
+   */
+  const double *numbers;
+  /**
+   * Numbers of states; NULL: other values.
+   */
+  const int64_t *states;
+  /**
+   * UTF-8 without NULs between the values; NULL: no texts.
+   */
+  const char *text;
+  /**
+   * `count` + 1 offsets into `text`: value `n` lies from `text_offsets[n]` to `text_offsets[n + 1]`.
+   */
+  const int64_t *text_offsets;
+  /**
+   * OPC UA status codes; NULL: all good.
+   */
+  const uint32_t *status_codes;
+  /**
+   * A bit for each value, from the low end of the first byte on: 0 says that the value is missing (which CDF takes with a
+   * bad status code only). NULL: all are there.
+   */
+  const uint8_t *validity;
+  /**
+   * 1: the texts are names of states.
+   */
+  uint32_t state_text;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} cognite_column;
+
+/**
+ * How an insert is made. Read during the call only. Begin with COGNITE_INSERT_INIT.
+ */
+typedef struct cognite_insert {
+  /**
+   * sizeof(cognite_insert), set by COGNITE_INSERT_INIT.
+   */
+  size_t struct_size;
+  /**
+   * For the whole insert with all its requests, in milliseconds up to a week; 0: the client's.
+   */
+  uint64_t timeout_ms;
+  /**
+   * Cancels the insert when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+  /**
+   * 1: numbers and texts go as JSON, as the service took them before protobuf: slower, for gateways that look inside.
+   */
+  uint32_t json;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} cognite_insert;
+
+/**
+ * What ends an operation from outside. Read during the call only. Begin with COGNITE_LIMITS_INIT.
+ */
+typedef struct cognite_limits {
+  /**
+   * sizeof(cognite_limits), set by COGNITE_LIMITS_INIT.
+   */
+  size_t struct_size;
+  /**
+   * For the whole operation with all its requests, in milliseconds up to a week; 0: the client's.
+   */
+  uint64_t timeout_ms;
+  /**
+   * Cancels the operation when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+} cognite_limits;
 
 /**
  * Given one record at a time, on a callback thread of the library that does nothing else: never inside a call of the
@@ -3007,6 +3160,475 @@ COGNITE_CHECKED cognite_status cognite_pages_next_async(cognite_pages *pages,
  * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the pages. **Since:** 0.1.0
  */
 COGNITE_API void cognite_pages_free(cognite_pages *pages);
+
+/**
+ * Makes an empty collection.
+ *
+ * @return The collection, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_API cognite_points *cognite_points_new(void);
+
+/**
+ * Adds datapoints of one series; all of them or none. Series may be added to in any order and any number of times.
+ *
+ * @param points    The collection. Not NULL.
+ * @param column    Copied. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_add(cognite_points *points,
+                                  const cognite_column *column,
+                                  cognite_error **err);
+
+/**
+ * Adds good numbers of one series named by external id: the usual case of cognite_points_add().
+ *
+ * @param points         The collection. Not NULL.
+ * @param external_id    The series. Not NULL.
+ * @param timestamps_ms  `count` times, in milliseconds since 1970. NULL only with `count` 0.
+ * @param values         `count` numbers. NULL only with `count` 0.
+ * @param count          How many.
+ * @param[out] err       May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_add_f64(cognite_points *points,
+                                      const char *external_id,
+                                      const int64_t *timestamps_ms,
+                                      const double *values,
+                                      size_t count,
+                                      cognite_error **err);
+
+/**
+ * How many datapoints were collected.
+ *
+ * @param points  The collection; NULL gives 0.
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint64_t cognite_points_count(const cognite_points *points);
+
+/**
+ * Empties a collection. Inserts that run keep what they were given.
+ *
+ * @param points  The collection; NULL does nothing.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_points_clear(cognite_points *points);
+
+/**
+ * Writes what was collected, and waits. The collection keeps it.
+ *
+ * It goes out in requests of at most 100,000 datapoints and 10,000 series, compressed, several at a time; of one series
+ * each request only after the one before it was taken, so that a series has no gaps. A point that is there already is
+ * overwritten. The response is `{"series":2,"points":300,"requests":1}`.
+ *
+ * When requests fail, the others are made all the same (but not after a deadline, a cancel or a login that failed). The
+ * status is PARTIAL if datapoints were written, else that of the first failure. The error's JSON then has the series in
+ * four lists, `succeeded`, `failed`, `unknown` (in doubt) and `skipped` (not attempted); a series of which only the
+ * first datapoints were written has their number:
+ *
+ *     {"status":8,…,"succeeded":[{"externalId":"a"}],"failed":[{"externalId":"b","pointsApplied":100000}],
+ *      "unknown":[{"id":3}],"skipped":[]}
+ *
+ * @param client    The client. Not NULL.
+ * @param points    What to write. Not NULL.
+ * @param options   NULL: the usual.
+ * @param[out] out  The response; NULL: not wanted.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, PARTIAL, or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number on one client; one at a time on one
+ * collection. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_insert(cognite_client *client,
+                                     const cognite_points *points,
+                                     const cognite_insert *options,
+                                     cognite_response **out,
+                                     cognite_error **err);
+
+/**
+ * cognite_points_insert() that tells its result later. The collection may be changed or freed at once.
+ *
+ * @param client    The client. Not NULL.
+ * @param points    What to write. Not NULL.
+ * @param options   NULL: the usual.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number on one client; one at a time on one collection. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_insert_async(cognite_client *client,
+                                           const cognite_points *points,
+                                           const cognite_insert *options,
+                                           const cognite_notify *notify,
+                                           cognite_error **err);
+
+/**
+ * Writes columns straight from the caller's memory, and waits: cognite_points_insert() without a collection. However many
+ * datapoints there are, no more than a few megabytes are needed beside them: while requests are on their way, the next is
+ * encoded from the columns on the calling thread.
+ *
+ * @param client    The client. Not NULL.
+ * @param columns   `count` pointers, none NULL. Those of one series are taken in their order. NULL only with `count` 0.
+ * @param count     How many.
+ * @param options   NULL: the usual.
+ * @param[out] out  The response; NULL: not wanted.
+ * @param[out] err  May be NULL.
+ * @return As cognite_points_insert().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_insert_columns(cognite_client *client,
+                                             const cognite_column *const *columns,
+                                             size_t count,
+                                             const cognite_insert *options,
+                                             cognite_response **out,
+                                             cognite_error **err);
+
+/**
+ * Turns times of another clock into milliseconds, always rounded down (also before 1970): no datapoint moves to a later
+ * millisecond, and those in order stay so.
+ *
+ * @param unit                One of COGNITE_TIME_*.
+ * @param times               `count` times. NULL only with `count` 0.
+ * @param count               How many.
+ * @param[out] timestamps_ms  Room for `count`; may be `times` itself. NULL only with `count` 0.
+ * @param[out] err            May be NULL.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT for a time outside 1900 to 2099, and `timestamps_ms` is written up to there.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_times(uint32_t unit,
+                                    const int64_t *times,
+                                    size_t count,
+                                    int64_t *timestamps_ms,
+                                    cognite_error **err);
+
+/**
+ * The OPC UA status code, as CDF keeps it, of an OPC DA quality. The vendor's byte and the limit bits are left out.
+ *
+ * @param quality  The quality as OPC DA gives it, such as 0xC0 for good.
+ * @return The status code.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_points_status_of_opc_da(uint32_t quality);
+
+/**
+ * Frees a collection. NULL does nothing. Inserts that run go on and are told.
+ *
+ * @param points  The collection; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the collection. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_points_free(cognite_points *points);
+
+/**
+ * Reads datapoints or aggregates of any number of series into columns, and waits. The query is in the service's own words,
+ * but without its limits: what does not fit into one answer is asked for piece by piece, several requests at a time.
+ *
+ *     {"items": [{"externalId": "a"}, {"id": 5, "limit": 10}, {"instanceId": {"space": "s", "externalId": "x"}}],
+ *      "start": "2w-ago", "end": "now", "limit": null, "includeStatus": true, "ignoreBadDataPoints": false,
+ *      "treatUncertainAsBad": true, "includeOutsidePoints": false, "ignoreUnknownIds": false,
+ *      "targetUnit": "temperature:deg_c", "targetUnitSystem": "SI",
+ *      "aggregates": ["average", "max"], "granularity": "15m", "timeZone": "Europe/Oslo"}
+ *
+ * What an item does not say is taken from beside the items; one series may stand there without any. Times are milliseconds
+ * since 1970, `now`, distances (`30s-ago`, `2w-ahead`: s, m, h, d, w) or RFC 3339. Without a start it begins in 1970,
+ * without an end it ends now, without a limit (or with null) everything is read. `now` is the same for all series.
+ *
+ * When a request fails, the query fails; what was read until then is had with cognite_columns_of_error().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The columns, with the series in the order of the query. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, NOT_FOUND (the error lists all that is missing), or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read(cognite_client *client,
+                                    const char *query,
+                                    size_t len,
+                                    const cognite_limits *limits,
+                                    cognite_columns **out,
+                                    cognite_error **err);
+
+/**
+ * cognite_columns_read() that tells its result later. The response is `{"series":2,"points":300}`; its columns are had with
+ * cognite_columns_of().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_async(cognite_client *client,
+                                          const char *query,
+                                          size_t len,
+                                          const cognite_limits *limits,
+                                          const cognite_notify *notify,
+                                          cognite_error **err);
+
+/**
+ * Reads the newest datapoint of each series before a time, and waits. A series without one has an empty column.
+ *
+ *     {"items": [{"externalId": "a"}, {"id": 5, "before": "1d-ago"}], "before": "now", "includeStatus": true,
+ *      "ignoreBadDataPoints": false, "treatUncertainAsBad": true, "targetUnit": "…", "ignoreUnknownIds": false}
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text, as for cognite_columns_read(). Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The columns, with the series in the order of the query. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, NOT_FOUND, or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_latest(cognite_client *client,
+                                           const char *query,
+                                           size_t len,
+                                           const cognite_limits *limits,
+                                           cognite_columns **out,
+                                           cognite_error **err);
+
+/**
+ * cognite_columns_read_latest() that tells its result later; as cognite_columns_read_async().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client *client,
+                                                 const char *query,
+                                                 size_t len,
+                                                 const cognite_limits *limits,
+                                                 const cognite_notify *notify,
+                                                 cognite_error **err);
+
+/**
+ * The columns that an asynchronous read brought. May be asked for any number of times; the memory is shared.
+ *
+ * @param response  A response of cognite_columns_read_async() or its like. Not NULL.
+ * @param[out] out  The columns. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result, which outlives the response. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_of(const cognite_response *response,
+                                  cognite_columns **out,
+                                  cognite_error **err);
+
+/**
+ * What a read had got before it failed. Each series has its datapoints up to the first that is missing; `complete` in
+ * cognite_columns_info() says whether all are there.
+ *
+ * @param error     The error of a read. Not NULL.
+ * @param[out] out  The columns. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT when the error holds none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result, which outlives the error. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_of_error(const cognite_error *error,
+                                        cognite_columns **out,
+                                        cognite_error **err);
+
+/**
+ * How many series there are.
+ *
+ * @param columns  The columns; NULL gives 0.
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_columns_series(const cognite_columns *columns);
+
+/**
+ * What is known of a series besides its datapoints. `type` is numeric, string or state; `found` is false for one that does
+ * not exist (only when unknown ones were to be ignored); `complete` when all datapoints asked for are here.
+ *
+ *     {"id":1,"externalId":"a","unit":"…","unitExternalId":"…","timeZone":"…","instanceId":{"space":"…","externalId":"…"},
+ *      "type":"numeric","isString":false,"isStep":false,"found":true,"complete":true,"aggregates":["average"]}
+ *
+ * @param columns  The columns; NULL gives `{}`.
+ * @param series   Which one, from 0.
+ * @return JSON text, never NULL.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_columns_info(const cognite_columns *columns,
+                                 size_t series);
+
+/**
+ * The number of datapoints of a series: the length of its columns.
+ *
+ * @param columns  The columns; NULL gives 0.
+ * @param series   Which one, from 0.
+ * @return The number.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_columns_count(const cognite_columns *columns, size_t series);
+
+/**
+ * The times of a series' datapoints, or the starts of its buckets, in milliseconds since 1970, ascending.
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The column; NULL when it is empty.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API const int64_t *cognite_columns_timestamps(const cognite_columns *columns, size_t series);
+
+/**
+ * Numbers: the values of a numeric series, or one aggregate. An aggregate that does not exist for a bucket is NaN. The two
+ * that are datapoints are three columns each: `maxDatapoint` (the value), `maxDatapoint.timestamp`, `maxDatapoint.status`.
+ *
+ * @param columns    The columns, or NULL.
+ * @param series     Which one, from 0.
+ * @param aggregate  Its name as in cognite_columns_info(), such as `average`; NULL: the values.
+ * @return The column; NULL when there is none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const double *cognite_columns_numbers(const cognite_columns *columns,
+                                      size_t series,
+                                      const char *aggregate);
+
+/**
+ * The texts of a string series, or the names of states: value `n` lies from `offsets[n]` to `offsets[n + 1]`.
+ *
+ * @param columns       The columns, or NULL.
+ * @param series        Which one, from 0.
+ * @param[out] offsets  As many offsets as datapoints and one more; NULL when there are none. May be NULL.
+ * @return UTF-8 without NULs between; NULL when there are none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_columns_text(const cognite_columns *columns,
+                                 size_t series,
+                                 const int64_t **offsets);
+
+/**
+ * The numbers of states.
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The column; NULL when there is none.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API const int64_t *cognite_columns_states(const cognite_columns *columns, size_t series);
+
+/**
+ * The status codes of raw datapoints, as OPC UA has them.
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The column; NULL when all are good, and when the query did not include them.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API const uint32_t *cognite_columns_status_codes(const cognite_columns *columns, size_t series);
+
+/**
+ * Which values are there: a bit for each, from the low end of the first byte on; 0 for a missing one (whose number is NaN).
+ *
+ * @param columns  The columns, or NULL.
+ * @param series   Which one, from 0.
+ * @return The bits; NULL when all are there.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const uint8_t *cognite_columns_validity(const cognite_columns *columns,
+                                        size_t series);
+
+/**
+ * Frees columns. NULL does nothing.
+ *
+ * @param columns  The columns; not used afterwards, nor anything borrowed from them.
+ *
+ * **Blocks:** no. **Threads:** one, no other using them. **Owns:** takes the columns. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_columns_free(cognite_columns *columns);
+
+/**
+ * Deletes ranges of datapoints, and waits. Any number of them: 10,000 go into one request. Each has a start and an end, in
+ * the forms of cognite_columns_read(); what is at the end stays. The response is `{"ranges":2,"requests":1}`; a failure
+ * lists the series as cognite_points_insert() does.
+ *
+ *     {"items": [{"externalId": "a", "start": "1d-ago", "end": "now"}, {"id": 5, "start": 0, "end": 1700000000000}]}
+ *
+ * @param client    The client. Not NULL.
+ * @param ranges    JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The response; NULL: not wanted.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, PARTIAL, NOT_FOUND, or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_delete(cognite_client *client,
+                                     const char *ranges,
+                                     size_t len,
+                                     const cognite_limits *limits,
+                                     cognite_response **out,
+                                     cognite_error **err);
+
+/**
+ * cognite_points_delete() that tells its result later.
+ *
+ * @param client    The client. Not NULL.
+ * @param ranges    JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_delete_async(cognite_client *client,
+                                           const char *ranges,
+                                           size_t len,
+                                           const cognite_limits *limits,
+                                           const cognite_notify *notify,
+                                           cognite_error **err);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

@@ -113,6 +113,21 @@ impl Client {
         Response::of_text(self.http.metrics(self.accepted.load(Ordering::Relaxed), |m, c| m.to_prometheus(c)))
     }
 
+    /// When an operation that may take `timeout` ends; zero: the client's time.
+    pub fn deadline(&self, timeout: Duration) -> Result<tokio::time::Instant, Error> {
+        let total = match timeout {
+            Duration::ZERO => self.config().total_timeout,
+            t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
+            t => t,
+        };
+        Ok(tokio::time::Instant::now() + total)
+    }
+
+    /// From how many bytes on bodies are compressed; `None`: never.
+    pub fn gzip_min(&self) -> Option<u64> {
+        (!self.http.settings().disable_gzip).then_some(self.http.checked().config.gzip_min_bytes)
+    }
+
     fn place(self: &Arc<Self>, call: Option<Call>) -> Result<Accepted, Error> {
         let most = self.config().max_accepted_calls;
         if self.accepted.fetch_add(1, Ordering::AcqRel) as u64 >= most {
@@ -143,8 +158,7 @@ impl Client {
                 Bytes::copy_from_slice(r.body)
             }
             None => {
-                let gzip_min = (!self.http.settings().disable_gzip).then_some(checked.config.gzip_min_bytes);
-                let prepared = body::json(r.body, gzip_min)?;
+                let prepared = body::json(r.body, self.gzip_min())?;
                 // What was checked to be plain JSON is not compressed, whatever the caller's headers say.
                 headers.remove(CONTENT_ENCODING);
                 if prepared.gzip {

@@ -73,8 +73,7 @@ impl Client {
         let body = match o.payload {
             Payload::None => Bytes::new(),
             Payload::Json(bytes) => {
-                let gzip_min = (!self.http.settings().disable_gzip).then_some(checked.config.gzip_min_bytes);
-                let prepared = body::compressed(bytes, gzip_min)?;
+                let prepared = body::compressed(bytes, self.gzip_min())?;
                 if prepared.gzip {
                     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 }

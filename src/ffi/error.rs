@@ -1,7 +1,8 @@
 //! Error objects.
 
+use std::any::Any;
 use std::ffi::{CString, c_char};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::guard::{access, cognite_status};
 use super::handle::{Object, free, get};
@@ -31,6 +32,13 @@ impl ErrorBox {
             json: OnceLock::new(),
             error,
         }
+    }
+}
+
+impl ErrorBox {
+    /// What a read had got before it failed.
+    pub(crate) fn partial(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.error.detail().partial.as_ref()
     }
 }
 

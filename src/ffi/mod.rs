@@ -45,6 +45,9 @@ pub mod shortcuts;
 pub mod operation;
 
 pub mod pages;
+pub mod points;
+
+pub mod columns;
 
 pub mod usage;
 

@@ -1,8 +1,9 @@
 //! Answers.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::guard::access;
 use super::handle::{Object, free, get};
@@ -44,6 +45,11 @@ impl ResponseBox {
     /// What is in it, if it is `{"items":[…]}`.
     fn index(&self) -> Option<&Index> {
         self.index.get_or_init(|| answer::index(self.response.body.get(..self.len)?)).as_deref()
+    }
+
+    /// What the operation made of its answers.
+    pub(crate) fn payload(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.response.payload.as_ref()
     }
 
     fn headers(&self) -> &Headers {

@@ -24,7 +24,7 @@ pub const COGNITE_ERR_API: i32 = 5;
 pub const COGNITE_ERR_NOT_FOUND: i32 = 6;
 /// Something to be created exists already; the error lists what.
 pub const COGNITE_ERR_DUPLICATED: i32 = 7;
-/// Some items were applied, some not. (Reserved; no function of this version answers it.)
+/// Some items were applied, some not; the error's JSON lists which.
 pub const COGNITE_ERR_PARTIAL: i32 = 8;
 /// No connection could be made, or it was lost.
 pub const COGNITE_ERR_CONNECTION: i32 = 10;

@@ -52,22 +52,34 @@ pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "")).unwrap_or_default())
 }
 
-/// Numbers with a count; NULL is allowed with count 0 only.
+/// Elements with a count; NULL is allowed with count 0 only.
 ///
 /// # Safety
-/// `raw` is NULL or points to `count` readable numbers that live as long as `'a`.
-pub(crate) unsafe fn numbers<'a>(raw: *const i32, count: usize, parameter: &str) -> Result<&'a [i32], Error> {
+/// `raw` is NULL or points to `count` readable elements that live as long as `'a`.
+pub(crate) unsafe fn array<'a, T>(raw: *const T, count: usize, parameter: &str) -> Result<&'a [T], Error> {
     if count == 0 {
         return Ok(&[]);
     }
     if raw.is_null() {
         return Err(Error::argument(format!("{parameter} is NULL but its count is {count}")));
     }
+    if !raw.is_aligned() || count.checked_mul(size_of::<T>()).is_none_or(|n| isize::try_from(n).is_err()) {
+        return Err(Error::argument(format!("{parameter} has the impossible count {count} or lies across elements")));
+    }
+    // SAFETY: not NULL, aligned, a possible size, and the caller promises the rest.
+    Ok(unsafe { std::slice::from_raw_parts(raw, count) })
+}
+
+/// A few numbers: a list of settings.
+///
+/// # Safety
+/// As for [`array`].
+pub(crate) unsafe fn numbers<'a>(raw: *const i32, count: usize, parameter: &str) -> Result<&'a [i32], Error> {
     if count > 10_000 {
         return Err(Error::argument(format!("{parameter} has the impossible count {count}")));
     }
-    // SAFETY: not NULL, a possible count, and the caller promises the rest.
-    Ok(unsafe { std::slice::from_raw_parts(raw, count) })
+    // SAFETY: passed on to the caller of this function.
+    unsafe { array(raw, count, parameter) }
 }
 
 /// Copies as much of `text` as fits, always ended by NUL; answers its whole length, as snprintf does.

@@ -1,5 +1,6 @@
 //! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -60,6 +61,8 @@ pub struct Response {
     pub elapsed: Duration,
     /// Where the elements lie, if somebody looked: of a page of a list.
     pub index: Option<Box<Index>>,
+    /// What an operation made of its answers; the layer that made it knows what it is.
+    pub payload: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What is in a page.
@@ -91,6 +94,7 @@ impl Response {
             attempts: 0,
             elapsed: Duration::ZERO,
             index: None,
+            payload: None,
         }
     }
 }
@@ -208,6 +212,7 @@ impl HttpClient {
                     attempts: ledger.attempts,
                     elapsed: mark.end(Ok(answer.status)),
                     index: None,
+                    payload: None,
                 };
                 self.tell(&call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)

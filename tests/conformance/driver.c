@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "datapoints.h"
 #include "login.h"
 #include "operations.h"
 #include "reply.h"
@@ -327,7 +328,7 @@ static void do_call(text *t, cognite_client *client, const char *op, const doc *
   } else if (strcmp(op, "sleep") == 0) {
     rest(number_of(d, member(d, call, "ms")));
     add_text(t, "{\"ok\":null}");
-  } else {
+  } else if (!datapoints_call(t, client, op, d, call)) {
     add_text(t, "{\"unsupported\":true}");
   }
 }

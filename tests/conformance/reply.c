@@ -215,6 +215,8 @@ void add_item_error(text *t, const cognite_error *error, int bare) {
     return;
   }
   kind = kind_of(cognite_error_status(error), &d);
+  /* Some requests of several failed: the reference tells the first failure. */
+  if (cognite_error_status(error) == COGNITE_ERR_PARTIAL && member(&d, 0, "missing") != NONE) kind = "not_found";
   add_text(t, "{\"kind\":\"");
   add_text(t, kind);
   add_text(t, "\",\"text\":");

@@ -201,5 +201,13 @@ impl Work {
 
 /// A result put together from several answers.
 pub fn combined(body: Vec<u8>, attempts: u32, started: Instant) -> Response {
-    Response { status: 200, headers: HeaderMap::new(), body, attempts, elapsed: started.elapsed(), index: None }
+    Response {
+        status: 200,
+        headers: HeaderMap::new(),
+        body,
+        attempts,
+        elapsed: started.elapsed(),
+        index: None,
+        payload: None,
+    }
 }

@@ -1,5 +1,6 @@
 //! One run of one client, and the table of many.
 
+use super::Server;
 use crate::json::Json;
 use crate::sh::{self, Res};
 use std::fs;
@@ -31,11 +32,25 @@ pub struct Run {
     disturbed: bool,
 }
 
-pub fn run(client: &Client, task: &'static str, n: u32, round: u32, server: u32, port: u16) -> Res<Run> {
+pub fn run(client: &Client, task: &'static str, n: u32, round: u32, server: &Server) -> Res<Run> {
+    run_with(client, (task, task), n, &["--proj", "p"], round, server)
+}
+
+/// With further arguments. `task`: its name for the program, and for the table.
+pub fn run_with(
+    client: &Client,
+    task: (&'static str, &'static str),
+    n: u32,
+    more: &[&str],
+    round: u32,
+    server: &Server,
+) -> Res<Run> {
+    let (name, task) = task;
+    let (server, port) = (server.child.id(), server.port);
     wait_until_quiet();
     let mut command = Command::new("taskset");
-    command.args(["-c", CLIENT_CORE]).arg(&client.program).arg(task);
-    command.args(["--n", &n.to_string(), "--port", &port.to_string(), "--proj", "p"]);
+    command.args(["-c", CLIENT_CORE]).arg(&client.program).arg(name);
+    command.args(["--n", &n.to_string(), "--port", &port.to_string()]).args(more);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let (busy, server_cpu, clock) = (busy_s(), process_cpu_s(server), Instant::now());
     let started = monotonic_s();
@@ -168,4 +183,22 @@ pub fn table(task: &str, labels: &[&str], runs: &[Run]) {
             pairs.len()
         );
     }
+}
+
+/// One line for each client: nanoseconds a point.
+pub fn points(task: &str, runs: &[Run]) {
+    let of = |label: &str| -> Vec<&Run> { runs.iter().filter(|r| r.task == task && r.label == label).collect() };
+    let middle = |runs: &[&Run], f: fn(&Run) -> f64| median(runs.iter().map(|r| f(r) * 1e3).collect());
+    let (ours, raw) = (of("libcognite"), of("raw socket"));
+    let ratios = ours.iter().filter_map(|o| Some(o.cpu / raw.iter().find(|r| r.round == o.round)?.cpu)).collect();
+    let clean = ours.iter().chain(&raw).filter(|r| !r.disturbed).count();
+    println!(
+        "{task:<12} libcognite cpu {:>6.1} wall {:>6.1}   raw cpu {:>6.1} wall {:>6.1}   x raw {:.2}   {clean} of {} runs undisturbed",
+        middle(&ours, |r| r.cpu),
+        middle(&ours, |r| r.wall),
+        middle(&raw, |r| r.cpu),
+        middle(&raw, |r| r.wall),
+        median(ratios),
+        ours.len() + raw.len()
+    );
 }

@@ -3,6 +3,7 @@
 //! The laboratory in ../shared/perf, where it is there, brings the server and the peers. Without it the peer is a libcurl
 //! program of this project and the server a few lines in this crate.
 
+mod datapoints;
 mod lab;
 mod measure;
 mod server;
@@ -38,9 +39,15 @@ pub fn command(args: &[String]) -> Res<()> {
         ["requests", "--rounds", n] => requests(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         ["throttle"] => throttle::run(60),
         ["throttle", "--seconds", n] => throttle::run(n.parse().map_err(|_| format!("--seconds {n}: not a number"))?),
+        ["datapoints"] => datapoints::run(5),
+        ["datapoints", "--rounds", n] => datapoints::run(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
+        ["swallow", port] => datapoints::swallow(port.parse().map_err(|_| format!("port {port}"))?),
         // What this command starts for itself.
         ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
-        _ => Err("usage: cargo xtask bench requests [--rounds N] | throttle [--seconds N]".into()),
+        _ => {
+            Err("usage: cargo xtask bench requests [--rounds N] | datapoints [--rounds N] | throttle [--seconds N]"
+                .into())
+        }
     }
 }
 
@@ -74,7 +81,7 @@ fn requests(rounds: u32) -> Res<()> {
             // Each round begins with another client, so that none always has the same neighbour.
             for i in 0..clients.len() {
                 let client = &clients[(i + round as usize) % clients.len()];
-                runs.push(measure::run(client, task, n, round, server.child.id(), server.port)?);
+                runs.push(measure::run(client, task, n, round, &server)?);
             }
         }
     }

@@ -1,0 +1,123 @@
+/* datapoints.c - what datapoints cost through the C API.
+ *
+ *   datapoints t4|t5 [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]
+ *
+ * t4: writes N points over S series from memory, compressed with --gz 1. t5: reads N points of S series into columns.
+ * Prints one JSON line, see meter.h; what it counts is one point. The data is that of the laboratory: a slow sine with noise and
+ * two decimals, a point each second. */
+#define _POSIX_C_SOURCE 200809L
+#include <cognite/cognite.h>
+#include <math.h>
+#include <stdint.h>
+
+#include "meter.h"
+
+#define T0 INT64_C(1600000000000)
+enum { RING = 1000000 };
+
+static void fail(const char *what, cognite_error *error) {
+  fprintf(stderr, "datapoints: %s: %s\n", what, cognite_error_message(error));
+  exit(2);
+}
+
+static void *need(void *memory) {
+  if (memory == NULL) exit(2);
+  return memory;
+}
+
+static cognite_client *connect_to(const char *port, const char *project, int gzip) {
+  char base_url[64];
+  cognite_credentials *credentials = NULL;
+  cognite_config *config = cognite_config_new();
+  cognite_client *client = NULL;
+  cognite_error *error = NULL;
+  snprintf(base_url, sizeof base_url, "http://127.0.0.1:%s", port);
+  if (cognite_credentials_new_token("t", &credentials, &error) || cognite_config_set_client_name(config, "bench", &error) ||
+      cognite_config_set_project(config, project, &error) || cognite_config_set_base_url(config, base_url, &error) ||
+      cognite_config_set_credentials(config, credentials, &error) || cognite_global_set_disable_gzip(!gzip, &error) ||
+      cognite_client_new(config, &client, &error))
+    fail("client", error);
+  cognite_config_free(config);
+  cognite_credentials_free(credentials);
+  return client;
+}
+
+static double value_at(uint64_t i) {
+  uint64_t h = i * UINT64_C(0x9E3779B97F4A7C15);
+  h ^= h >> 32;
+  return round(10000.0 + 1000.0 * sin((double)i / 500.0) + (double)(h % 200) - 100.0) / 100.0;
+}
+
+static void insert(cognite_client *client, long n, long series) {
+  long per = n / series, ring = n < RING + per ? n : RING + per, i;
+  int64_t *times = need(malloc((size_t)per * sizeof *times));
+  double *values = need(malloc((size_t)ring * sizeof *values)), wall, cpu;
+  cognite_column *columns = need(malloc((size_t)series * sizeof *columns));
+  const cognite_column **all = need(malloc((size_t)series * sizeof *all));
+  char(*names)[64] = need(malloc((size_t)series * sizeof *names));
+  cognite_error *error = NULL;
+  for (i = 0; i < per; i++) times[i] = T0 + i * 1000;
+  for (i = 0; i < ring; i++) values[i] = value_at((uint64_t)i);
+  wall = now_s();
+  cpu = cpu_s();
+  for (i = 0; i < series; i++) {
+    cognite_column c = COGNITE_COLUMN_INIT;
+    snprintf(names[i], sizeof names[i], "s%ld_%ld", per, i);
+    c.external_id = names[i];
+    c.count = (size_t)per;
+    c.timestamps_ms = times;
+    c.numbers = values + (series > 1 ? i * per % RING : 0);
+    columns[i] = c;
+    all[i] = &columns[i];
+  }
+  if (cognite_points_insert_columns(client, all, (size_t)series, NULL, NULL, &error) != COGNITE_OK) fail("insert", error);
+  report("libcognite", "t4", n, now_s() - wall, cpu_s() - cpu, NULL, 0);
+  free(times);
+  free(values);
+  free(columns);
+  free(all);
+  free(names);
+}
+
+static void retrieve(cognite_client *client, long n, long series) {
+  long per = n / series, i, got = 0;
+  char *query = need(malloc((size_t)series * 80 + 200));
+  size_t length = 0, s;
+  cognite_columns *columns = NULL;
+  cognite_error *error = NULL;
+  double wall = now_s(), cpu = cpu_s(), sum = 0;
+  length += (size_t)sprintf(query, "{\"start\":%lld,\"end\":%lld,\"items\":[", (long long)T0, (long long)(T0 + per * 1000));
+  for (i = 0; i < series; i++) length += (size_t)sprintf(query + length, "%s{\"externalId\":\"s%ld_%ld\"}", i ? "," : "", per, i);
+  length += (size_t)sprintf(query + length, "]}");
+  if (cognite_columns_read(client, query, length, NULL, &columns, &error) != COGNITE_OK) fail("read", error);
+  wall = now_s() - wall;
+  cpu = cpu_s() - cpu;
+  for (s = 0; s < cognite_columns_series(columns); s++) {
+    const double *values = cognite_columns_numbers(columns, s, NULL);
+    for (i = 0; i < (long)cognite_columns_count(columns, s); i++) sum += values[i];
+    got += i;
+  }
+  if (got != n) {
+    fprintf(stderr, "datapoints: %ld points came, not %ld\n", got, n);
+    exit(2);
+  }
+  fprintf(stderr, "check %.2f\n", sum);
+  report("libcognite", "t5", n, wall, cpu, NULL, 0);
+  cognite_columns_free(columns);
+  free(query);
+}
+
+int main(int argc, char **argv) {
+  const char *task = argc > 1 ? argv[1] : "";
+  long n = atol(option(argc, argv, "--n", "10000000")), series = atol(option(argc, argv, "--series", "1000"));
+  cognite_client *client;
+  if (argc < 2 || n < 1 || series < 1 || n % series != 0 || (strcmp(task, "t4") != 0 && strcmp(task, "t5") != 0)) {
+    fprintf(stderr, "usage: datapoints t4|t5 [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]; N in whole series\n");
+    return 1;
+  }
+  client = connect_to(option(argc, argv, "--port", "18080"), option(argc, argv, "--proj", "p"), atoi(option(argc, argv, "--gz", "0")));
+  if (strcmp(task, "t4") == 0) insert(client, n, series);
+  else retrieve(client, n, series);
+  cognite_client_free(client);
+  return 0;
+}

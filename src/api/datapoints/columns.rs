@@ -1,0 +1,298 @@
+//! Datapoints as they came: one column each of times, values, status codes and aggregates, per series.
+
+use serde_json::{Map, Value, json};
+
+use super::column::Kind;
+
+/// Texts one behind the other.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// One more than there are texts, once there is one.
+    pub offsets: Vec<i64>,
+    pub bytes: Vec<u8>,
+}
+
+impl Texts {
+    pub fn push(&mut self, text: &[u8]) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.bytes.extend_from_slice(text);
+        self.offsets.push(self.bytes.len() as i64);
+    }
+
+    pub fn get(&self, n: usize) -> &[u8] {
+        let at = |n: usize| self.offsets.get(n).and_then(|o| usize::try_from(*o).ok());
+        match (at(n), at(n + 1)) {
+            (Some(a), Some(b)) => self.bytes.get(a..b).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    fn append(&mut self, other: &Texts) {
+        let base = self.bytes.len() as i64;
+        if self.offsets.is_empty() && !other.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.bytes.extend_from_slice(&other.bytes);
+        self.offsets.extend(other.offsets.iter().skip(1).map(|o| o + base));
+    }
+}
+
+/// Points of one series, or a page of them.
+#[derive(Debug, Default)]
+pub struct Points {
+    pub timestamps: Vec<i64>,
+    /// Of numeric series.
+    pub numbers: Vec<f64>,
+    /// Of text series, and the names of states.
+    pub texts: Texts,
+    /// The numbers of states.
+    pub states: Vec<i64>,
+    /// As long as `timestamps`, or empty: all good.
+    status: Vec<u32>,
+    /// A bit for each value, or empty: all are there.
+    validity: Vec<u8>,
+    /// One column for each aggregate that was asked for, in that order.
+    pub aggregates: Vec<Vec<f64>>,
+}
+
+impl Points {
+    pub fn with_aggregates(columns: usize) -> Self {
+        Self { aggregates: vec![Vec::new(); columns], ..Self::default() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+
+    pub fn status(&self) -> Option<&[u32]> {
+        (!self.status.is_empty()).then_some(&self.status)
+    }
+
+    pub fn validity(&self) -> Option<&[u8]> {
+        (!self.validity.is_empty()).then_some(&self.validity)
+    }
+
+    pub fn is_there(&self, n: usize) -> bool {
+        self.validity.is_empty() || self.validity.get(n / 8).is_some_and(|b| b >> (n % 8) & 1 == 1)
+    }
+
+    /// What the point just pushed is besides its value. The two columns are there only once one point needs them.
+    pub fn mark(&mut self, code: u32, there: bool) {
+        let n = self.timestamps.len();
+        if code != 0 || !self.status.is_empty() {
+            self.status.resize(n, 0);
+            if let Some(last) = self.status.last_mut() {
+                *last = code;
+            }
+        }
+        if !there || !self.validity.is_empty() {
+            self.set_validity(n, there);
+        }
+    }
+
+    /// After points without status were pushed in bulk.
+    pub fn fill_marks(&mut self) {
+        let n = self.timestamps.len();
+        if !self.status.is_empty() {
+            self.status.resize(n, 0);
+        }
+        if !self.validity.is_empty() {
+            self.grow_validity(n);
+        }
+    }
+
+    fn grow_validity(&mut self, n: usize) {
+        self.validity.resize(n.div_ceil(8), 0xff);
+        // Bits past the end are ones, so that growing needs no look back.
+    }
+
+    fn set_validity(&mut self, n: usize, there: bool) {
+        self.grow_validity(n);
+        if let (false, Some(byte)) = (there, self.validity.get_mut((n - 1) / 8)) {
+            *byte &= !(1 << ((n - 1) % 8));
+        }
+    }
+
+    /// A copy of points `from` to `to`.
+    pub fn slice(&self, from: usize, to: usize) -> Points {
+        fn part<T: Copy>(column: &[T], from: usize, to: usize) -> Vec<T> {
+            column.get(from.min(column.len())..to.min(column.len())).unwrap_or_default().to_vec()
+        }
+        let mut out = Points {
+            timestamps: part(&self.timestamps, from, to),
+            numbers: part(&self.numbers, from, to),
+            states: part(&self.states, from, to),
+            status: part(&self.status, from, to),
+            aggregates: self.aggregates.iter().map(|a| part(a, from, to)).collect(),
+            ..Points::default()
+        };
+        let n = out.timestamps.len();
+        for at in from..from + n {
+            if !self.texts.offsets.is_empty() {
+                out.texts.push(self.texts.get(at));
+            }
+        }
+        if !self.validity.is_empty() {
+            out.grow_validity(n);
+            for at in (0..n).filter(|at| !self.is_there(from + at)) {
+                if let Some(byte) = out.validity.get_mut(at / 8) {
+                    *byte &= !(1 << (at % 8));
+                }
+            }
+        }
+        out
+    }
+
+    pub fn append(&mut self, other: &Points) {
+        let before = self.timestamps.len();
+        self.timestamps.extend_from_slice(&other.timestamps);
+        let n = self.timestamps.len();
+        self.numbers.extend_from_slice(&other.numbers);
+        self.states.extend_from_slice(&other.states);
+        self.texts.append(&other.texts);
+        if !self.status.is_empty() || !other.status.is_empty() {
+            self.status.resize(before, 0);
+            self.status.extend_from_slice(&other.status);
+            self.status.resize(n, 0);
+        }
+        if !self.validity.is_empty() || !other.validity.is_empty() {
+            self.grow_validity(n);
+            for at in (0..other.len()).filter(|at| !other.is_there(*at)) {
+                if let Some(byte) = self.validity.get_mut((before + at) / 8) {
+                    *byte &= !(1 << ((before + at) % 8));
+                }
+            }
+        }
+        for (mine, theirs) in self.aggregates.iter_mut().zip(&other.aggregates) {
+            mine.extend_from_slice(theirs);
+        }
+    }
+}
+
+/// What the service says of a series besides its points.
+#[derive(Clone, Debug, Default)]
+pub struct Info {
+    pub id: i64,
+    pub external_id: String,
+    /// Space and external id.
+    pub instance: Option<(String, String)>,
+    pub is_string: bool,
+    pub is_step: bool,
+    pub unit: String,
+    pub unit_external_id: String,
+    pub kind: Option<Kind>,
+}
+
+/// One series of a result.
+#[derive(Debug, Default)]
+pub struct Series {
+    pub info: Info,
+    pub time_zone: Option<String>,
+    /// Names of `points.aggregates`.
+    pub aggregates: Vec<&'static str>,
+    pub points: Points,
+    /// The series exists; only ever false when unknown series were to be ignored.
+    pub found: bool,
+    /// All points asked for are here.
+    pub complete: bool,
+}
+
+/// The result of a query: its series in the order they were asked for.
+#[derive(Debug, Default)]
+pub struct Columns {
+    pub series: Vec<Series>,
+}
+
+impl Series {
+    pub fn info_json(&self) -> Value {
+        let i = &self.info;
+        let mut m = Map::new();
+        m.insert("id".into(), json!(i.id));
+        let mut text = |name: &str, value: &str| {
+            if !value.is_empty() {
+                m.insert(name.into(), json!(value));
+            }
+        };
+        text("externalId", &i.external_id);
+        text("unit", &i.unit);
+        text("unitExternalId", &i.unit_external_id);
+        text("timeZone", self.time_zone.as_deref().unwrap_or_default());
+        if let Some((space, external_id)) = &i.instance {
+            m.insert("instanceId".into(), json!({"space": space, "externalId": external_id}));
+        }
+        let kind = i.kind.unwrap_or(if i.is_string { Kind::Text } else { Kind::Numeric });
+        let kind = match kind {
+            Kind::Numeric => "numeric",
+            Kind::Text => "string",
+            Kind::State => "state",
+        };
+        m.insert("type".into(), json!(kind));
+        m.insert("isString".into(), json!(i.is_string));
+        m.insert("isStep".into(), json!(i.is_step));
+        m.insert("found".into(), json!(self.found));
+        m.insert("complete".into(), json!(self.complete));
+        if !self.aggregates.is_empty() {
+            m.insert("aggregates".into(), json!(self.aggregates));
+        }
+        Value::Object(m)
+    }
+}
+
+impl Columns {
+    pub fn points(&self) -> u64 {
+        self.series.iter().map(|s| s.points.len() as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_appear_when_they_are_needed_and_survive_joining() {
+        let mut rng = fastrand::Rng::with_seed(5);
+        for _ in 0..200 {
+            let mut whole = Points::default();
+            let mut wanted = Vec::new();
+            for _ in 0..rng.usize(1..5) {
+                let mut page = Points::default();
+                let plain = rng.bool();
+                for _ in 0..rng.usize(0..20) {
+                    let code = if plain || rng.bool() { 0 } else { rng.u32(1..9) };
+                    let there = plain || rng.u8(0..4) > 0;
+                    page.timestamps.push(wanted.len() as i64);
+                    page.texts.push(&vec![b'x'; rng.usize(0..3)]);
+                    if rng.bool() && code == 0 && there {
+                        page.fill_marks();
+                    } else {
+                        page.mark(code, there);
+                    }
+                    wanted.push((code, there));
+                }
+                whole.append(&page);
+            }
+            let n = wanted.len();
+            assert!(
+                whole.status().is_none_or(|s| s.len() == n)
+                    && whole.validity().is_none_or(|v| v.len() == n.div_ceil(8))
+            );
+            assert!(n == 0 || whole.texts.offsets.len() == n + 1);
+            for (at, (code, there)) in wanted.iter().enumerate() {
+                assert_eq!(whole.status().map_or(0, |s| s[at]), *code);
+                assert_eq!(whole.is_there(at), *there);
+            }
+            let (from, to) = (rng.usize(0..=n), rng.usize(0..=n));
+            let part = whole.slice(from, to.max(from));
+            assert_eq!(part.len(), to.max(from) - from);
+            for at in 0..part.len() {
+                assert_eq!((part.is_there(at), part.texts.get(at)), (wanted[from + at].1, whole.texts.get(from + at)));
+            }
+        }
+    }
+}

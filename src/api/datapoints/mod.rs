@@ -1,0 +1,22 @@
+//! Datapoints as columns: from the caller's arrays to the wire and back, with nothing in between.
+
+pub mod column;
+pub mod columns;
+mod crew;
+mod deflate;
+pub mod delete;
+mod huffman;
+pub mod insert;
+mod json_write;
+pub mod latest;
+mod pack;
+mod plan;
+pub mod points;
+mod proto_read;
+mod proto_write;
+pub mod quality;
+mod query;
+pub mod read;
+mod sender;
+pub mod time;
+mod windows;

@@ -1,0 +1,132 @@
+//! What the writer writes is read back; what is damaged is refused, not believed.
+
+use super::super::column::{self, Key, Values, text_at};
+use super::super::plan::Plan;
+use super::super::proto_write;
+use super::*;
+
+/// Fields 1 to 4 of an insertion item are those of an item of the answer; 5 (instance) and 6 (states) are 11 and 13 there.
+fn written(columns: &[column::Column<'_>]) -> Vec<u8> {
+    let mut plan = Plan::new(columns).unwrap();
+    let cut = plan.next(|_| false).unwrap();
+    let mut out = Vec::new();
+    proto_write::write(&plan, &cut, &mut out);
+    out
+}
+
+fn raw(body: &[u8]) -> Read<Vec<Points>> {
+    items(body)?
+        .iter()
+        .map(|item| {
+            let mut out = Points::default();
+            item.read(&Expected::Raw, &mut out)?;
+            Ok(out)
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_written_is_read_bit_for_bit() {
+    let mut rng = fastrand::Rng::with_seed(21);
+    for round in 0..300 {
+        let n = rng.usize(1..60);
+        let odd = rng.bool();
+        let times: Vec<i64> = (0..n)
+            .map(|_| match odd && rng.u8(0..4) == 0 {
+                true => rng.i64(super::super::time::FIRST..=super::super::time::LAST),
+                false => rng.i64(1 << 35..=super::super::time::LAST),
+            })
+            .collect();
+        let numbers: Vec<f64> = (0..n).map(|_| f64::from_bits(rng.u64(..))).collect();
+        let text = "æøå".repeat(n);
+        let offsets: Vec<i64> = (0..=n as i64).map(|n| n * 6).collect();
+        let status: Vec<u32> = (0..n).map(|_| rng.choice([0, 0, 0x4000_0000, 0x8000_0000]).unwrap()).collect();
+        let validity: Vec<u8> = (0..n.div_ceil(8)).map(|_| rng.u8(..)).collect();
+        let column = column::Column {
+            key: Key::Id(round + 1),
+            timestamps: &times,
+            values: if round % 2 == 0 {
+                Values::Numbers(&numbers)
+            } else {
+                Values::Texts { offsets: &offsets, text: &text }
+            },
+            status: (round % 3 == 0).then_some(&status),
+            validity: (round % 5 == 0).then_some(&validity),
+        };
+        let body = written(&[column]);
+        assert_eq!(items(&body).unwrap()[0].info.id, round + 1);
+        let read = raw(&body).unwrap().remove(0);
+        assert_eq!(read.timestamps, times);
+        for at in 0..n {
+            assert_eq!(read.is_there(at), column.is_there(at));
+            assert_eq!(read.status().map_or(0, |s| s[at]), column.code(at));
+            if !column.is_there(at) {
+                continue;
+            }
+            if round % 2 == 0 {
+                assert_eq!(read.numbers[at].to_bits(), numbers[at].to_bits());
+            } else {
+                let (a, b) = (read.texts.offsets[at] as usize, read.texts.offsets[at + 1] as usize);
+                assert_eq!(&read.texts.bytes[a..b], text_at(&offsets, &text, at).as_bytes());
+            }
+        }
+    }
+}
+
+/// A recorded answer: two aggregates, of which the second bucket has zeros that proto3 leaves out.
+#[test]
+fn aggregates_that_are_left_out_are_zero() {
+    let body = b"\x0a\x30\x08\x01\x12\x04\x74\x73\x2d\x31\x2a\x24\x0a\x19\x08\x80\xe6\xe4\xfe\xbc\x31\x11\x00\x00\x00\x00\x00\x00\xf8\x3f\x29\x00\x00\x00\x00\x00\x00\x10\x40\x0a\x07\x08\x80\xc3\xc0\x80\xbd\x31\x60\x01";
+    let columns = [
+        Column { name: "average", field: 2, part: Part::Whole },
+        Column { name: "count", field: 5, part: Part::Whole },
+        Column { name: "maxDatapoint", field: 18, part: Part::Value },
+    ];
+    let all = items(body).unwrap();
+    let mut out = Points::with_aggregates(3);
+    all[0].read(&Expected::Aggregates(&columns), &mut out).unwrap();
+    assert_eq!(out.timestamps, [1_699_999_200_000, 1_700_002_800_000]);
+    assert_eq!((&out.aggregates[0][..], &out.aggregates[1][..]), (&[1.5, 0.0][..], &[4.0, 0.0][..]));
+    assert!(out.aggregates[2].iter().all(|v| v.is_nan()));
+    assert_eq!((all[0].info.external_id.as_str(), all[0].info.kind), ("ts-1", Some(Kind::Numeric)));
+    assert_eq!(all[0].read(&Expected::Raw, &mut Points::default()), Err(Damaged));
+}
+
+#[test]
+fn hostile_bytes_end_in_an_error_or_in_less() {
+    let column = column::Column {
+        key: Key::External("ab"),
+        timestamps: &[1 << 36, 5, -7, 1 << 37],
+        values: Values::Numbers(&[1.0, 2.0, 3.0, 4.0]),
+        status: Some(&[0, 1, 2, 3]),
+        validity: Some(&[7]),
+    };
+    let body = written(&[column]);
+    for n in 0..body.len() {
+        // Cut anywhere, either refused or (at the border of a field) shorter: never more than was there.
+        if let Ok(read) = raw(&body[..n]) {
+            assert!(read.iter().map(Points::len).sum::<usize>() <= 4);
+        }
+        for bit in 0..8 {
+            let mut bad = body.clone();
+            bad[n] ^= 1 << bit;
+            let _ = raw(&bad);
+        }
+    }
+    let mut rng = fastrand::Rng::with_seed(2);
+    for _ in 0..20_000 {
+        let bytes: Vec<u8> =
+            (0..rng.usize(0..60)).map(|_| if rng.bool() { rng.u8(0..0x20) } else { rng.u8(..) }).collect();
+        let _ = raw(&bytes);
+    }
+    for bad in [
+        &b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"[..],
+        b"\x0a\x05\x1a\xff\xff\xff\x7f",
+        b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+        b"\x0b",
+        b"\x02\x00",
+        b"\x0a\x02\x12\x05",
+    ] {
+        assert!(raw(bad).is_err(), "{bad:?}");
+    }
+}

@@ -1,19 +1,21 @@
 //! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::budget::{Budgets, Permit, Ticket};
 use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
 use super::gate::{Gate, Gates};
 use super::metrics::{self, Context, Metrics};
 use super::observe::{self, Again, Ended};
+use super::order::Step;
 use super::progress::Progress;
 use super::proxy::Route;
 use super::redirect::Place;
@@ -22,6 +24,7 @@ use super::token::TokenTransport;
 use super::transport::{Answer, Exchange, Failure, Settings, Transport};
 use crate::auth::TokenEngine;
 use crate::auth::engine::Header;
+use crate::config::concurrency::BudgetKey;
 use crate::config::global::Global;
 use crate::config::{Checked, global};
 use crate::error::{Cause, Error, Phase, Status};
@@ -30,6 +33,9 @@ use crate::runtime::CancelToken;
 
 /// The look at `/token/inspect` after a 401 must not make the failure much slower.
 const HINT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After so long in a line a token may have ended.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 pub fn user_agent() -> HeaderValue {
     HeaderValue::from_static(concat!("libcognite/", env!("CARGO_PKG_VERSION")))
@@ -46,6 +52,10 @@ pub struct Call {
     pub class: Class,
     /// Where it waits when the service is told to be asked less.
     pub gate: Arc<Gate>,
+    /// Which concurrency limit it counts against; `None` for requests that the program words itself.
+    pub budget: Option<BudgetKey>,
+    /// Its place among the calls of an operation that must keep an order.
+    pub step: Option<Step>,
     /// For all of it: waiting, tokens, attempts, pauses.
     pub total: Duration,
     pub cancel: Option<CancelToken>,
@@ -80,6 +90,13 @@ pub struct HttpClient {
     /// Exchanges at a time: the reference's connection pool size.
     permits: Semaphore,
     gates: Gates,
+    budgets: Budgets,
+}
+
+/// Held for one exchange.
+struct Permits<'a> {
+    _pool: SemaphorePermit<'a>,
+    _budget: Option<Permit>,
 }
 
 /// What is known of a call while it runs; survives when the deadline cuts it off.
@@ -92,6 +109,8 @@ struct Ledger {
     progress: Option<Arc<Progress>>,
     /// The token that was sent last, so that it can be masked where an answer repeats it.
     token: Option<Header>,
+    /// The budget it waits for a permit of.
+    waits_for: Option<BudgetKey>,
     /// For `debug` only: the answer that was refused.
     refused: Option<(HeaderMap, Vec<u8>)>,
 }
@@ -122,7 +141,9 @@ impl HttpClient {
         }
         let form = TokenTransport { transport: Arc::clone(&transport), timeout: config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
-        let gates = Gates::of(&checked.base_url.url.origin().ascii_serialization(), &checked.project);
+        let origin = checked.base_url.url.origin().ascii_serialization();
+        let gates = Gates::of(&origin, &checked.project);
+        let budgets = Budgets::of(origin, checked.project.clone(), checked.config.network.own.concurrency);
         Ok(Self {
             checked,
             transport,
@@ -130,6 +151,7 @@ impl HttpClient {
             metrics: Metrics::default(),
             permits: Semaphore::new(global.pool_size as usize),
             gates,
+            budgets,
         })
     }
 
@@ -140,6 +162,10 @@ impl HttpClient {
 
     pub fn gates(&self) -> &Gates {
         &self.gates
+    }
+
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     pub fn checked(&self) -> &Checked {
@@ -171,7 +197,9 @@ impl HttpClient {
                 // Cut off in mid-attempt: in doubt if the request may have left.
                 ledger.doubt |= ledger.progress.as_ref().is_some_and(|p| p.may_be_sent());
                 let last = ledger.last.as_deref().map(|l| format!("; the last one failed: {l}")).unwrap_or_default();
-                let sofar = format!(" ({} attempts{last})", ledger.attempts);
+                let waits =
+                    ledger.waits_for.map(|key| format!("; it waited for its turn: concurrency_settings limits {key}"));
+                let sofar = format!(" ({} attempts{last}{})", ledger.attempts, waits.unwrap_or_default());
                 let retryable = cut == Cut::Deadline && call.class.repeats();
                 Err(cut.error(call.total.as_millis(), &sofar).with(|d| d.retryable = retryable))
             }
@@ -219,10 +247,12 @@ impl HttpClient {
         let mut budget = Budget::default();
         let mut renewed = false;
         let mut place = Place::start(&call.url, call.authorize);
+        let ticket = call.budget.map(|key| self.budgets.get(key).ticket());
+        if let Some(step) = &call.step {
+            step.come().await;
+        }
         loop {
-            call.gate.pass().await;
-            let permit = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
-            let token = if place.authorize { Some(self.tokens.header().await?) } else { None };
+            let (permits, token) = self.admitted(call, ticket.as_ref(), place.authorize, ledger).await?;
             let progress = Progress::new(!call.body.is_empty());
             ledger.attempts += u32::from(place.hops == 0);
             ledger.progress = Some(Arc::clone(&progress));
@@ -231,7 +261,7 @@ impl HttpClient {
             let outcome = self.transport.exchange(self.request(call, &place, token.as_ref()), &progress).await;
             drop(mark);
             ledger.progress = None;
-            drop(permit);
+            drop(permits);
             let (error, fault, sent, asked) = match outcome {
                 Ok(answer) if (200..300).contains(&answer.status) => {
                     if let Some(token) = &token {
@@ -290,6 +320,43 @@ impl HttpClient {
             tokio::time::sleep(wait).await;
             place = Place::start(&call.url, call.authorize);
         }
+    }
+
+    /// What an attempt needs to leave. The token comes first: nobody is kept waiting by one who waits for a token.
+    async fn admitted(
+        &self,
+        call: &Call,
+        ticket: Option<&Ticket>,
+        authorize: bool,
+        ledger: &mut Ledger,
+    ) -> Result<(Permits<'_>, Option<Header>), Error> {
+        if !authorize {
+            return Ok((self.permits(call, ticket, ledger).await?, None));
+        }
+        let token = self.tokens.header().await?;
+        let had = Instant::now();
+        let permits = self.permits(call, ticket, ledger).await?;
+        if had.elapsed() < LONG_WAIT {
+            return Ok((permits, Some(token)));
+        }
+        if let Some(newest) = self.tokens.newest(&token) {
+            return Ok((permits, Some(newest)));
+        }
+        drop(permits);
+        let token = self.tokens.header().await?;
+        Ok((self.permits(call, ticket, ledger).await?, Some(token)))
+    }
+
+    async fn permits(&self, call: &Call, ticket: Option<&Ticket>, ledger: &mut Ledger) -> Result<Permits<'_>, Error> {
+        ledger.waits_for = call.budget;
+        let budget = match ticket {
+            Some(ticket) => Some(ticket.permit().await),
+            None => None,
+        };
+        ledger.waits_for = None;
+        call.gate.pass().await;
+        let pool = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
+        Ok(Permits { _pool: pool, _budget: budget })
     }
 
     fn request(&self, call: &Call, place: &Place, token: Option<&Header>) -> Exchange {

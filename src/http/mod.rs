@@ -1,6 +1,7 @@
 //! Requests: addresses, bodies, one exchange, repeats that are safe, errors from answers.
 
 pub mod body;
+pub mod budget;
 pub mod certificate;
 pub mod class;
 pub mod client;
@@ -11,6 +12,7 @@ pub mod gate;
 pub mod headers;
 pub mod metrics;
 pub mod observe;
+pub mod order;
 pub mod probe;
 pub mod progress;
 pub mod proxy;

@@ -12,7 +12,7 @@ use super::budget::{Budgets, Permit, Ticket};
 use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
-use super::gate::{Gate, Gates};
+use super::gate::{Gate, Gates, Passed};
 use super::metrics::{self, Context, Metrics};
 use super::observe::{self, Again, Ended};
 use super::order::Step;
@@ -96,6 +96,7 @@ pub struct HttpClient {
 /// Held for one exchange.
 struct Permits<'a> {
     _pool: SemaphorePermit<'a>,
+    _passed: Passed<'a>,
     _budget: Option<Permit>,
 }
 
@@ -323,13 +324,13 @@ impl HttpClient {
     }
 
     /// What an attempt needs to leave. The token comes first: nobody is kept waiting by one who waits for a token.
-    async fn admitted(
-        &self,
-        call: &Call,
+    async fn admitted<'a>(
+        &'a self,
+        call: &'a Call,
         ticket: Option<&Ticket>,
         authorize: bool,
         ledger: &mut Ledger,
-    ) -> Result<(Permits<'_>, Option<Header>), Error> {
+    ) -> Result<(Permits<'a>, Option<Header>), Error> {
         if !authorize {
             return Ok((self.permits(call, ticket, ledger).await?, None));
         }
@@ -347,16 +348,21 @@ impl HttpClient {
         Ok((self.permits(call, ticket, ledger).await?, Some(token)))
     }
 
-    async fn permits(&self, call: &Call, ticket: Option<&Ticket>, ledger: &mut Ledger) -> Result<Permits<'_>, Error> {
+    async fn permits<'a>(
+        &'a self,
+        call: &'a Call,
+        ticket: Option<&Ticket>,
+        ledger: &mut Ledger,
+    ) -> Result<Permits<'a>, Error> {
         ledger.waits_for = call.budget;
         let budget = match ticket {
             Some(ticket) => Some(ticket.permit().await),
             None => None,
         };
         ledger.waits_for = None;
-        call.gate.pass().await;
+        let passed = call.gate.pass().await;
         let pool = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
-        Ok(Permits { _pool: pool, _budget: budget })
+        Ok(Permits { _pool: pool, _passed: passed, _budget: budget })
     }
 
     fn request(&self, call: &Call, place: &Place, token: Option<&Header>) -> Exchange {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use tokio::sync::Notify;
 
 use super::class::Class;
 use super::throttle::Throttle;
@@ -35,6 +36,20 @@ pub struct Gate {
     paced: AtomicBool,
     /// One waits for the clock, the others in line behind it: first come, first served.
     turn: tokio::sync::Mutex<()>,
+    /// One of the first requests is no longer under way.
+    freed: Notify,
+}
+
+/// A request that was let out; it is under way until this is dropped.
+pub struct Passed<'a>(Option<&'a Gate>);
+
+impl Drop for Passed<'_> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0 {
+            lock(&gate.throttle).gone();
+            gate.freed.notify_one();
+        }
+    }
 }
 
 /// When a request left, on the gate's clock.
@@ -50,8 +65,10 @@ impl Gate {
         Self {
             epoch: Instant::now(),
             throttle: Mutex::default(),
-            paced: AtomicBool::new(false),
+            // Until so much was sent that a small budget would have shown.
+            paced: AtomicBool::new(true),
             turn: tokio::sync::Mutex::new(()),
+            freed: Notify::new(),
         }
     }
 
@@ -60,9 +77,9 @@ impl Gate {
     }
 
     /// Returns when a request may leave.
-    pub async fn pass(&self) {
+    pub async fn pass(&self) -> Passed<'_> {
         if !self.paced.load(Ordering::Acquire) {
-            return;
+            return Passed(None);
         }
         let _turn = self.turn.lock().await;
         loop {
@@ -71,12 +88,15 @@ impl Gate {
                 let now = self.now();
                 let wait = throttle.ask(now);
                 self.paced.store(throttle.is_pacing(now), Ordering::Release);
+                if wait.is_zero() {
+                    return Passed(throttle.left(now).then_some(self));
+                }
                 wait
             };
-            if wait.is_zero() {
-                return;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.freed.notified() => {}
             }
-            tokio::time::sleep(wait).await;
         }
     }
 
@@ -161,7 +181,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let gate = Arc::new(Gate::new());
-            gate.pass().await;
+            let _ = gate.pass().await;
             gate.answered(gate.left(), true, Some(Duration::from_millis(120)));
             let begun = Instant::now();
             let order = Arc::new(Mutex::new(Vec::new()));
@@ -169,7 +189,7 @@ mod tests {
             for n in 0..3 {
                 let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
                 tasks.push(tokio::spawn(async move {
-                    gate.pass().await;
+                    let _ = gate.pass().await;
                     lock(&order).push(n);
                 }));
                 tokio::task::yield_now().await;

@@ -153,6 +153,12 @@ fn waiting_for_a_permit_counts_and_can_be_cancelled() {
     let cancel = CancelToken::default();
     let late = send(&c, Ask { total: Duration::from_millis(200), ..Ask::new("/late", "data_modeling.delete") });
     let left = send(&c, Ask { cancel: Some(cancel.clone()), ..Ask::new("/left", "data_modeling.delete") });
+    let seen = c.metrics(0, |m, context| m.to_json(context));
+    assert_eq!(
+        seen["concurrency"],
+        serde_json::json!({"data_modeling.delete": {"limit": 1, "held": 1, "waiting": 2}}),
+        "and no other is in use"
+    );
     let e = outcome(&late).unwrap_err();
     assert_eq!((e.status(), e.detail().attempts, e.detail().in_doubt), (Status::Timeout, 0, false));
     assert!(e.message().contains("data_modeling.delete"), "{e}");

@@ -8,8 +8,10 @@ use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::Instant;
 
 use super::Client;
+use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
 use crate::http::class::classify;
+use crate::http::order::Step;
 use crate::http::{Call, Class, Response, body, url};
 use crate::runtime::CancelToken;
 
@@ -39,6 +41,10 @@ pub struct Outgoing {
     pub version: Option<String>,
     /// `None`: by method and path.
     pub class: Option<Class>,
+    /// The concurrency limit it counts against, as the table of operations names it.
+    pub budget: Option<BudgetKey>,
+    /// Its place among the operation's requests, if some must not overtake others.
+    pub step: Option<Step>,
     /// Of the operation, not of this request.
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
@@ -110,6 +116,8 @@ impl Client {
             body,
             class,
             gate,
+            budget: o.budget,
+            step: o.step,
             total,
             cancel: o.cancel,
         };

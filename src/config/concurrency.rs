@@ -75,6 +75,10 @@ impl BudgetKey {
         Err(unknown_key(operation, &operations, &format!("{NAME}.{category}")))
     }
 
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..KINDS).map(Self)
+    }
+
     pub fn index(self) -> usize {
         self.0
     }
@@ -165,8 +169,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_name_and_a_limit() {
         let standard = Limits::standard();
-        for at in 0..KINDS {
-            let key = BudgetKey(at);
+        for key in BudgetKey::all() {
             assert_eq!(BudgetKey::parse(&key.to_string()).unwrap(), key);
             assert!(standard.get(key) > 0);
         }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use once_cell::sync::Lazy;
 use tokio::sync::oneshot;
 
+use super::metrics::Kind;
 use crate::config::concurrency::{BudgetKey, KINDS, Limits};
 use crate::config::global;
 
@@ -173,6 +174,18 @@ impl Budgets {
             0 => self.shared(key),
             own => Budget::new(own),
         })
+    }
+
+    /// The budgets in use.
+    pub fn state(&self) -> Vec<Kind> {
+        let used = BudgetKey::all().filter_map(|key| Some((key, self.known[key.index()].get()?)));
+        used.map(|(key, budget)| {
+            let line = lock(&budget.line);
+            let numbers =
+                [("limit", line.limit.into()), ("held", line.held.into()), ("waiting", line.waiting.len().into())];
+            Kind { name: key.to_string(), numbers: numbers.into() }
+        })
+        .collect()
     }
 
     fn shared(&self, key: BudgetKey) -> Arc<Budget> {

@@ -175,7 +175,14 @@ impl HttpClient {
 
     /// What was counted so far. `accepted`: calls taken on and not ended.
     pub fn metrics<T>(&self, accepted: usize, read: impl FnOnce(&Metrics, &Context<'_>) -> T) -> T {
-        read(&self.metrics, &Context { project: &self.checked.project, accepted, tokens: self.tokens.counts() })
+        let context = Context {
+            project: &self.checked.project,
+            accepted,
+            tokens: self.tokens.counts(),
+            throttled: self.gates.state(),
+            concurrency: self.budgets.state(),
+        };
+        read(&self.metrics, &context)
     }
 
     /// The `Authorization` value the client would send now.

@@ -10,6 +10,7 @@ use once_cell::sync::Lazy;
 use tokio::sync::Notify;
 
 use super::class::Class;
+use super::metrics::Kind;
 use super::throttle::Throttle;
 
 /// Kinds of requests that CDF throttles apart from one another; each once for reads and once for writes.
@@ -134,6 +135,24 @@ impl Gates {
         Self(own)
     }
 
+    /// The kinds that were refused, and their pace.
+    pub fn state(&self) -> Vec<Kind> {
+        let mut out = Vec::new();
+        for (at, gate) in self.0.iter().enumerate() {
+            let throttle = lock(&gate.throttle);
+            if throttle.refused > 0 {
+                let name = format!("{}.{}", CATEGORIES[at / 2].0, if at % 2 == 0 { "read" } else { "write" });
+                let numbers = [
+                    ("refused", throttle.refused.into()),
+                    ("accepted", throttle.accepted.into()),
+                    ("per_second", throttle.rate(gate.now()).into()),
+                ];
+                out.push(Kind { name, numbers: numbers.into() });
+            }
+        }
+        out
+    }
+
     /// The gate for a path below the base URL.
     pub fn pick(&self, path: Option<&str>, class: Class) -> Arc<Gate> {
         let category = CATEGORIES.iter().position(|(_, fronts)| fronts.iter().any(|f| begins(path, f))).unwrap_or(0);
@@ -183,6 +202,9 @@ mod tests {
             let gate = Arc::new(Gate::new());
             let _ = gate.pass().await;
             gate.answered(gate.left(), true, Some(Duration::from_millis(120)));
+            let said = Gates(vec![Arc::clone(&gate)]).state();
+            assert_eq!((said[0].name.as_str(), &said[0].numbers[0].1), ("datapoints.read", &1.into()));
+            assert!(said[0].numbers[2].1.is_f64());
             let begun = Instant::now();
             let order = Arc::new(Mutex::new(Vec::new()));
             let mut tasks = Vec::new();

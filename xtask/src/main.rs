@@ -45,6 +45,7 @@ cargo xtask COMMAND
   abi [--header-only]   programs of the last release go on working; size and needs of the release build
   header [--check]      make include/cognite/cognite.h and the ledger abi/symbols.txt from the source, or compare them with it
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
+  bench http2 [--rounds N]       HTTP/1.1 and HTTP/2 side by side, near and 30 ms away
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
 

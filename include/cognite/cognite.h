@@ -1503,7 +1503,8 @@ COGNITE_API cognite_config *cognite_config_new(void);
  *     keep_alive_idle: 30                    # seconds an unused connection is kept
  *
  * The client's own values of `max_retries`, `max_retries_connect`, `max_retry_backoff`, `status_forcelist`,
- * `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl` and `max_connection_pool_size` can be given too; null or
+ * `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl`, `max_connection_pool_size` and
+ * `concurrency_settings` can be given too; null or
  * not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
  *
  * @param text      UTF-8, a byte order mark allowed, at most 256 KiB. Not expanded: `${NAME}` stays as it is.
@@ -2105,6 +2106,7 @@ COGNITE_CHECKED cognite_status cognite_config_set_max_connection_pool_size(cogni
  *     status_forcelist: [429, 502, 503, 504]   # answers that are repeated where that is safe
  *     disable_gzip: false              # do not compress what is sent
  *     max_connection_pool_size: 20     # exchanges at a time, per client            (next client)
+ *     concurrency_settings: {general: {read: 5}}   # see cognite_global_set_concurrency(); what is not named stays
  *     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
  *     proxy: null                      # http://user:password@host:port; none; null: the environment's (next client)
  *     follow_redirects: false          # see cognite_global_set_follow_redirects()
@@ -2553,6 +2555,64 @@ COGNITE_CHECKED cognite_status cognite_global_set_thread_name_prefix(const char 
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
 COGNITE_API size_t cognite_global_get_thread_name_prefix(char *text, size_t size);
+
+/**
+ * How many requests of a kind may be on their way at a time, for all clients of one origin and project together.
+ * What comes later waits in line, and the wait counts into the call's time. May be changed at any time: a limit that
+ * grows lets waiting calls in, one that shrinks takes effect as calls end. A config can have its own limits.
+ *
+ *     general        read 5, write 4, delete 2                    # everything that is not below
+ *     raw            read 5, write 2, delete 2
+ *     datapoints     read 5, write 5, delete 5
+ *     data_modeling  read 1, write 1, delete 1, search 2, read_schema 2, write_schema 1
+ *     files          read 4, write 2, delete 2, upload 5, download 5, open_files 15
+ *     records        read 1, write 2                              # deletes have as many again as writes
+ *
+ * Requests whose URL the program gives itself (cognite_client_get() and its like) have no such limit; they are bounded
+ * by cognite_global_set_max_connection_pool_size(), as all requests of a client are.
+ *
+ * @param category   One of the categories above.
+ * @param operation  One of its operations.
+ * @param limit      1 to 1000000.
+ * @param[out] err   May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_set_concurrency(const char *category,
+                                              const char *operation,
+                                              uint32_t limit,
+                                              cognite_error **err);
+
+/**
+ * See cognite_global_set_concurrency(). All limits are in cognite_global_settings(), under `concurrency_settings`.
+ *
+ * @param category   One of the categories.
+ * @param operation  One of its operations.
+ * @return The limit; 0: NULL was given, or there is no such category or operation.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_global_get_concurrency(const char *category, const char *operation);
+
+/**
+ * The client's own limit in the place of the process's. Its requests of that kind are then counted for this client
+ * alone, beside those of other clients.
+ *
+ * @param config     The config. Not NULL.
+ * @param category   As for cognite_global_set_concurrency().
+ * @param operation  As there.
+ * @param limit      1 to 1000000; 0: the process's.
+ * @param[out] err   May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_concurrency(cognite_config *config,
+                                              const char *category,
+                                              const char *operation,
+                                              uint32_t limit,
+                                              cognite_error **err);
 
 /**
  * Makes a client. No connection is made yet and no token asked for.
@@ -3020,6 +3080,8 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
  *   `"replaceIgnoreNull"` (default; what is given is set), `"patch"` (lists and maps are added to) or `"replace"` (what is
  *   not given is cleared). What is sent of whole objects is what the resource lets be changed.
  * - `one`: a single request. Result: the service's answer as it is.
+ *   Operations of organizations (`iam.principals…`) are answered by another host, to which the token goes only when it is
+ *   named: `authUrl`, such as `"https://auth.cognite.com"`.
  * - `binary`: the same with an answer that is no JSON.
  * - `composite`: made of several operations; takes the arguments of `base` and those in `also`:
  *   - `assets.upsert` (also events, time_series, sequences, relationships): updates whole objects, creates those that do
@@ -3656,9 +3718,13 @@ COGNITE_CHECKED cognite_status cognite_process_usage(cognite_response **out,
  *      "token_refreshes":1, "token_failures":0,
  *      "accepted":0, "in_flight":0,                     now
  *      "pool_waits":0, "pool_waiting":0, "pool_wait_seconds":0.0,
+ *      "throttled":{"general.read":{"refused":3,"accepted":900,"per_second":49.5}},
+ *      "concurrency":{"raw.write":{"limit":2,"held":2,"waiting":7}},
  *      "request_seconds":{"count":5,"sum_seconds":0.3,"buckets":[{"le":0.001,"count":0},…,{"le":null,"count":5}]},
  *      "attempt_seconds":{…}}
  *
+ * `throttled` has the kinds of requests that were refused with 429, with the pace kept now (null: none), `concurrency` those
+ * that have a limit (cognite_global_set_concurrency()); both are shared by all clients of the project.
  * `requests` counts calls that ended, by the class of the answer or by what went wrong; `request_seconds` is the time of
  * calls with repeats and pauses, `attempt_seconds` that of single requests. The numbers are not taken at one instant.
  *
@@ -3678,7 +3744,9 @@ COGNITE_CHECKED cognite_status cognite_client_metrics(const cognite_client *clie
  * `cognite_requests_total{outcome}`, `cognite_attempts_total`, `cognite_retries_total{reason}`,
  * `cognite_sent_bytes_total`, `cognite_received_bytes_total`, `cognite_token_refreshes_total`,
  * `cognite_token_failures_total`, `cognite_accepted_calls`, `cognite_in_flight_requests`, `cognite_pool_waits_total`,
- * `cognite_pool_waiting`, `cognite_pool_wait_seconds_total`, and the histograms `cognite_request_duration_seconds` and
+ * `cognite_pool_waiting`, `cognite_pool_wait_seconds_total`, `cognite_throttle_refused_total{kind}`,
+ * `cognite_throttle_requests_per_second{kind}`, `cognite_concurrency_limit{kind}`, `cognite_concurrency_held{kind}`,
+ * `cognite_concurrency_waiting{kind}`, and the histograms `cognite_request_duration_seconds` and
  * `cognite_attempt_duration_seconds`. The library opens no port: serve the text, or write it to a file.
  *
  * @param client    The client. Not NULL.

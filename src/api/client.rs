@@ -176,7 +176,19 @@ impl Client {
         let total = total_time(r.timeout, checked.config.total_timeout)?;
         let cancel = r.cancel.cloned();
         let gate = self.http.gates().pick(target.path.as_deref(), class);
-        Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total, cancel })
+        Ok(Call {
+            method,
+            url: target.url,
+            authorize: target.own_origin,
+            headers,
+            body,
+            class,
+            gate,
+            // As in the reference: what the program words itself is limited by the pool alone.
+            budget: None,
+            total,
+            cancel,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::Instant;
 
 use super::Client;
+use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
 use crate::http::class::classify;
 use crate::http::{Call, Class, Response, body, url};
@@ -39,6 +40,8 @@ pub struct Outgoing {
     pub version: Option<String>,
     /// `None`: by method and path.
     pub class: Option<Class>,
+    /// The concurrency limit it counts against, as the table of operations names it.
+    pub budget: Option<BudgetKey>,
     /// Of the operation, not of this request.
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
@@ -57,6 +60,11 @@ impl Client {
     /// `/api/v1/projects/{project}`.
     pub fn project_path(&self) -> Result<String, Error> {
         Ok(format!("/api/v1/projects/{}", segment("project", &self.http.checked().project)?))
+    }
+
+    /// How many requests of a kind may be under way at a time: an operation with many keeps no more ready.
+    pub(super) fn width(&self, key: BudgetKey) -> usize {
+        self.http.budgets().get(key).limit().max(1)
     }
 
     /// Sends it, repeats included, until an answer, an error or the deadline.
@@ -114,6 +122,7 @@ impl Client {
             body,
             class,
             gate,
+            budget: o.budget,
             total,
             cancel: o.cancel,
         };

@@ -168,6 +168,15 @@ impl TokenEngine {
         }
     }
 
+    /// What to send in the place of a token that was had a while ago; `None` if a new one has to be asked for.
+    pub fn newest(&self, header: &Header) -> Option<Header> {
+        match &self.lock().cached {
+            Some(c) => Some(c).filter(|c| !c.left().is_zero()).map(|c| c.header.clone()),
+            // Tokens of this kind are not kept.
+            None => Some(header.clone()),
+        }
+    }
+
     /// Told of a token that the API took.
     pub fn accepted(&self, header: &Header) {
         let mut state = self.lock();

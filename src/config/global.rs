@@ -1,12 +1,13 @@
 //! Settings of the process, shared by every client: one value behind a lock, changed as a whole or not at all.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use once_cell::sync::Lazy;
 use serde_json::{Map, Value, json};
 
 use super::client::ClientConfig;
+use super::concurrency::Limits;
 use super::load::{boolean, integer, names, text, time};
 use crate::auth::Secret;
 use crate::auth::credentials::seconds;
@@ -31,6 +32,7 @@ pub struct Global {
     pub disable_ssl: bool,
     pub proxy: Option<Secret>,
     pub max_workers: i64,
+    pub concurrency: Limits,
     pub follow_redirects: bool,
     pub file_download_chunk_size: Option<u64>,
     pub file_upload_chunk_size: Option<u64>,
@@ -53,6 +55,7 @@ impl Default for Global {
             disable_ssl: false,
             proxy: None,
             max_workers: 5,
+            concurrency: Limits::standard(),
             follow_redirects: false,
             file_download_chunk_size: None,
             file_upload_chunk_size: None,
@@ -63,6 +66,13 @@ impl Default for Global {
 }
 
 static GLOBAL: Lazy<RwLock<Arc<Global>>> = Lazy::new(RwLock::default);
+/// Told after each change: limits that grow let in who waits for them.
+static TELL: OnceLock<fn()> = OnceLock::new();
+
+/// `tell` is called after each change; the first one given stays.
+pub fn on_change(tell: fn()) {
+    let _ = TELL.set(tell);
+}
 
 /// The settings in force now.
 pub fn current() -> Arc<Global> {
@@ -81,6 +91,10 @@ pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(
         runtime::engine::set_threads(next.threads.clone())?;
     }
     *guard = Arc::new(next);
+    drop(guard);
+    if let Some(tell) = TELL.get() {
+        tell();
+    }
     Ok(())
 }
 
@@ -112,6 +126,7 @@ const KEYS: &[(&str, Set)] = &[
         let n = v.as_i64().ok_or_else(|| Error::config("max_workers must be a whole number (it has no effect)"))?;
         put(&mut g.max_workers, Ok(n))
     }),
+    ("concurrency_settings", |g, v| g.concurrency.merge(v, &Limits::standard())),
     ("follow_redirects", |g, v| put(&mut g.follow_redirects, boolean("follow_redirects", v))),
     ("file_download_chunk_size", |g, v| {
         put(&mut g.file_download_chunk_size, chunk_size("file_download_chunk_size", v))
@@ -137,8 +152,10 @@ fn thread_number(key: &str, value: &Value) -> Result<u64, Error> {
 pub fn apply_settings(input: &[u8]) -> Result<(), Error> {
     let document = parse_mapping(input, "the settings")?;
     for key in document.map.keys().filter(|k| !document.templates.contains(k)) {
-        if key == "concurrency_settings" || key == "ssl_context" {
-            return Err(Error::config(format!("{key} cannot be set by apply_settings")));
+        if key == "ssl_context" {
+            return Err(Error::config(
+                "ssl_context cannot be set: ca_file, min_tls_version and others of a config do it",
+            ));
         }
         if !KEYS.iter().any(|(k, _)| k == key) {
             return Err(unknown_key(key, &names(KEYS), "the settings"));
@@ -237,6 +254,7 @@ impl Global {
         put("disable_ssl", json!(self.disable_ssl));
         put("proxy", json!(shown_proxy(self.proxy.as_ref())));
         put("max_workers", json!(self.max_workers));
+        put("concurrency_settings", self.concurrency.to_json());
         put("follow_redirects", json!(self.follow_redirects));
         put("file_download_chunk_size", json!(self.file_download_chunk_size));
         put("file_upload_chunk_size", json!(self.file_upload_chunk_size));
@@ -268,7 +286,8 @@ mod tests {
             ("status_forcelist: [99]", "status_forcelist"),
             ("proxy: 5", "proxy"),
             ("proxy: user:canary@h", "proxy"),
-            ("concurrency_settings: {}", "concurrency_settings"),
+            ("max_retries: 1\nconcurrency_settings: {general: {read: 0}}", "concurrency_settings.general.read"),
+            ("ssl_context: null", "ssl_context"),
             ("_concurrency_settings: 1", "unknown key"),
             ("default_client_config: {client_name: x}", "credentials"),
             ("- 1", "mapping"),
@@ -283,6 +302,10 @@ mod tests {
         apply_settings(b"{\"file_upload_chunk_size\": 5, \"max_workers\": -3}").unwrap();
         assert_eq!(current().file_upload_chunk_size, Some(5));
         apply_settings(b"file_upload_chunk_size: null\nmax_workers: 5").unwrap();
+        assert_eq!(current().to_json(), before);
+        apply_settings(b"concurrency_settings: {general: {read: 9}, raw: {}}").unwrap();
+        assert_eq!(current().to_json()["concurrency_settings"]["general"], json!({"read": 9, "write": 4, "delete": 2}));
+        apply_settings(b"concurrency_settings: null").unwrap();
         assert_eq!(current().to_json(), before);
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::client::{ClientConfig, checked_timeout};
+use super::concurrency::Limits;
 use super::global::{self, Global};
 use super::load::{boolean, text, time};
 use crate::auth::Secret;
@@ -77,6 +78,8 @@ pub struct Own {
     pub proxy: Option<Secret>,
     pub disable_ssl: Option<bool>,
     pub pool_size: Option<u32>,
+    /// Requests that have an own limit are counted for this client alone.
+    pub concurrency: Limits,
 }
 
 impl Default for Network {
@@ -225,6 +228,7 @@ impl Network {
         put("proxy", json!(global::shown_proxy(own.proxy.as_ref())));
         put("disable_ssl", json!(own.disable_ssl));
         put("max_connection_pool_size", json!(own.pool_size));
+        put("concurrency_settings", own.concurrency.to_json());
     }
 }
 
@@ -270,6 +274,7 @@ pub const KEYS: &[(&str, Set)] = &[
     ("max_connection_pool_size", |c, v| {
         own(&mut c.network.own.pool_size, v, |v| global::count("max_connection_pool_size", v, 1))
     }),
+    ("concurrency_settings", |c, v| c.network.own.concurrency.merge(v, &Limits::default())),
 ];
 
 /// null is not given.

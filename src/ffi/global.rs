@@ -19,6 +19,7 @@ use crate::http::Response;
 ///     status_forcelist: [429, 502, 503, 504]   # answers that are repeated where that is safe
 ///     disable_gzip: false              # do not compress what is sent
 ///     max_connection_pool_size: 20     # exchanges at a time, per client            (next client)
+///     concurrency_settings: {general: {read: 5}}   # see cognite_global_set_concurrency(); what is not named stays
 ///     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
 ///     proxy: null                      # http://user:password@host:port; none; null: the environment's (next client)
 ///     follow_redirects: false          # see cognite_global_set_follow_redirects()

@@ -16,9 +16,13 @@ use super::response::cognite_response;
 ///      "token_refreshes":1, "token_failures":0,
 ///      "accepted":0, "in_flight":0,                     now
 ///      "pool_waits":0, "pool_waiting":0, "pool_wait_seconds":0.0,
+///      "throttled":{"general.read":{"refused":3,"accepted":900,"per_second":49.5}},
+///      "concurrency":{"raw.write":{"limit":2,"held":2,"waiting":7}},
 ///      "request_seconds":{"count":5,"sum_seconds":0.3,"buckets":[{"le":0.001,"count":0},…,{"le":null,"count":5}]},
 ///      "attempt_seconds":{…}}
 ///
+/// `throttled` has the kinds of requests that were refused with 429, with the pace kept now (null: none), `concurrency` those
+/// that have a limit (cognite_global_set_concurrency()); both are shared by all clients of the project.
 /// `requests` counts calls that ended, by the class of the answer or by what went wrong; `request_seconds` is the time of
 /// calls with repeats and pauses, `attempt_seconds` that of single requests. The numbers are not taken at one instant.
 ///
@@ -49,7 +53,9 @@ pub unsafe extern "C" fn cognite_client_metrics(
 /// `cognite_requests_total{outcome}`, `cognite_attempts_total`, `cognite_retries_total{reason}`,
 /// `cognite_sent_bytes_total`, `cognite_received_bytes_total`, `cognite_token_refreshes_total`,
 /// `cognite_token_failures_total`, `cognite_accepted_calls`, `cognite_in_flight_requests`, `cognite_pool_waits_total`,
-/// `cognite_pool_waiting`, `cognite_pool_wait_seconds_total`, and the histograms `cognite_request_duration_seconds` and
+/// `cognite_pool_waiting`, `cognite_pool_wait_seconds_total`, `cognite_throttle_refused_total{kind}`,
+/// `cognite_throttle_requests_per_second{kind}`, `cognite_concurrency_limit{kind}`, `cognite_concurrency_held{kind}`,
+/// `cognite_concurrency_waiting{kind}`, and the histograms `cognite_request_duration_seconds` and
 /// `cognite_attempt_duration_seconds`. The library opens no port: serve the text, or write it to a file.
 ///
 /// @param client    The client. Not NULL.

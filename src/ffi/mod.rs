@@ -32,6 +32,8 @@ pub mod global_values;
 
 pub mod global_threads;
 
+pub mod concurrency;
+
 pub mod client;
 
 pub mod cancel;

@@ -91,6 +91,8 @@ pub(crate) unsafe fn operation_of<'a>(raw: *const cognite_operation) -> Result<O
 ///   `"replaceIgnoreNull"` (default; what is given is set), `"patch"` (lists and maps are added to) or `"replace"` (what is
 ///   not given is cleared). What is sent of whole objects is what the resource lets be changed.
 /// - `one`: a single request. Result: the service's answer as it is.
+///   Operations of organizations (`iam.principals…`) are answered by another host, to which the token goes only when it is
+///   named: `authUrl`, such as `"https://auth.cognite.com"`.
 /// - `binary`: the same with an answer that is no JSON.
 /// - `composite`: made of several operations; takes the arguments of `base` and those in `also`:
 ///   - `assets.upsert` (also events, time_series, sequences, relationships): updates whole objects, creates those that do

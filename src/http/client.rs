@@ -2,17 +2,18 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::budget::{Budgets, Permit, Ticket};
 use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
-use super::gate::{Gate, Gates};
+use super::gate::{Gate, Gates, Passed};
 use super::metrics::{self, Context, Metrics};
 use super::observe::{self, Again, Ended};
 use super::progress::Progress;
@@ -23,6 +24,7 @@ use super::token::TokenTransport;
 use super::transport::{Answer, Exchange, Failure, Settings, Transport};
 use crate::auth::TokenEngine;
 use crate::auth::engine::Header;
+use crate::config::concurrency::BudgetKey;
 use crate::config::global::Global;
 use crate::config::{Checked, global};
 use crate::error::{Cause, Error, Phase, Status};
@@ -31,6 +33,9 @@ use crate::runtime::CancelToken;
 
 /// The look at `/token/inspect` after a 401 must not make the failure much slower.
 const HINT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After so long in a line a token may have ended.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 pub fn user_agent() -> HeaderValue {
     HeaderValue::from_static(concat!("libcognite/", env!("CARGO_PKG_VERSION")))
@@ -47,6 +52,8 @@ pub struct Call {
     pub class: Class,
     /// Where it waits when the service is told to be asked less.
     pub gate: Arc<Gate>,
+    /// Which concurrency limit it counts against; `None` for requests that the program words itself.
+    pub budget: Option<BudgetKey>,
     /// For all of it: waiting, tokens, attempts, pauses.
     pub total: Duration,
     pub cancel: Option<CancelToken>,
@@ -107,6 +114,14 @@ pub struct HttpClient {
     /// Exchanges at a time: the reference's connection pool size.
     permits: Semaphore,
     gates: Gates,
+    budgets: Budgets,
+}
+
+/// Held for one exchange.
+struct Permits<'a> {
+    _pool: SemaphorePermit<'a>,
+    _passed: Passed<'a>,
+    _budget: Option<Permit>,
 }
 
 /// What is known of a call while it runs; survives when the deadline cuts it off.
@@ -119,6 +134,8 @@ struct Ledger {
     progress: Option<Arc<Progress>>,
     /// The token that was sent last, so that it can be masked where an answer repeats it.
     token: Option<Header>,
+    /// The budget it waits for a permit of.
+    waits_for: Option<BudgetKey>,
     /// For `debug` only: the answer that was refused.
     refused: Option<(HeaderMap, Vec<u8>)>,
 }
@@ -149,7 +166,9 @@ impl HttpClient {
         }
         let form = TokenTransport { transport: Arc::clone(&transport), timeout: config.timeout };
         let tokens = TokenEngine::new(checked.credentials.clone(), Arc::new(form));
-        let gates = Gates::of(&checked.base_url.url.origin().ascii_serialization(), &checked.project);
+        let origin = checked.base_url.url.origin().ascii_serialization();
+        let gates = Gates::of(&origin, &checked.project);
+        let budgets = Budgets::of(origin, checked.project.clone(), checked.config.network.own.concurrency);
         Ok(Self {
             checked,
             transport,
@@ -157,6 +176,7 @@ impl HttpClient {
             metrics: Metrics::default(),
             permits: Semaphore::new(global.pool_size as usize),
             gates,
+            budgets,
         })
     }
 
@@ -169,13 +189,24 @@ impl HttpClient {
         &self.gates
     }
 
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     pub fn checked(&self) -> &Checked {
         &self.checked
     }
 
     /// What was counted so far. `accepted`: calls taken on and not ended.
     pub fn metrics<T>(&self, accepted: usize, read: impl FnOnce(&Metrics, &Context<'_>) -> T) -> T {
-        read(&self.metrics, &Context { project: &self.checked.project, accepted, tokens: self.tokens.counts() })
+        let context = Context {
+            project: &self.checked.project,
+            accepted,
+            tokens: self.tokens.counts(),
+            throttled: self.gates.state(),
+            concurrency: self.budgets.state(),
+        };
+        read(&self.metrics, &context)
     }
 
     /// The `Authorization` value the client would send now.
@@ -198,7 +229,9 @@ impl HttpClient {
                 // Cut off in mid-attempt: in doubt if the request may have left.
                 ledger.doubt |= ledger.progress.as_ref().is_some_and(|p| p.may_be_sent());
                 let last = ledger.last.as_deref().map(|l| format!("; the last one failed: {l}")).unwrap_or_default();
-                let sofar = format!(" ({} attempts{last})", ledger.attempts);
+                let waits =
+                    ledger.waits_for.map(|key| format!("; it waited for its turn: concurrency_settings limits {key}"));
+                let sofar = format!(" ({} attempts{last}{})", ledger.attempts, waits.unwrap_or_default());
                 let retryable = cut == Cut::Deadline && call.class.repeats();
                 Err(cut.error(call.total.as_millis(), &sofar).with(|d| d.retryable = retryable))
             }
@@ -248,10 +281,9 @@ impl HttpClient {
         let mut budget = Budget::default();
         let mut renewed = false;
         let mut place = Place::start(&call.url, call.authorize);
+        let ticket = call.budget.map(|key| self.budgets.get(key).ticket());
         loop {
-            call.gate.pass().await;
-            let permit = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
-            let token = if place.authorize { Some(self.tokens.header().await?) } else { None };
+            let (permits, token) = self.admitted(call, ticket.as_ref(), place.authorize, ledger).await?;
             let progress = Progress::new(!call.body.is_empty());
             ledger.attempts += u32::from(place.hops == 0);
             ledger.progress = Some(Arc::clone(&progress));
@@ -260,7 +292,7 @@ impl HttpClient {
             let outcome = self.transport.exchange(self.request(call, &place, token.as_ref()), &progress).await;
             drop(mark);
             ledger.progress = None;
-            drop(permit);
+            drop(permits);
             let (error, fault, sent, asked) = match outcome {
                 Ok(answer) if (200..300).contains(&answer.status) => {
                     if let Some(token) = &token {
@@ -319,6 +351,48 @@ impl HttpClient {
             tokio::time::sleep(wait).await;
             place = Place::start(&call.url, call.authorize);
         }
+    }
+
+    /// What an attempt needs to leave. The token comes first: nobody is kept waiting by one who waits for a token.
+    async fn admitted<'a>(
+        &'a self,
+        call: &'a Call,
+        ticket: Option<&Ticket>,
+        authorize: bool,
+        ledger: &mut Ledger,
+    ) -> Result<(Permits<'a>, Option<Header>), Error> {
+        if !authorize {
+            return Ok((self.permits(call, ticket, ledger).await?, None));
+        }
+        let token = self.tokens.header().await?;
+        let had = Instant::now();
+        let permits = self.permits(call, ticket, ledger).await?;
+        if had.elapsed() < LONG_WAIT {
+            return Ok((permits, Some(token)));
+        }
+        if let Some(newest) = self.tokens.newest(&token) {
+            return Ok((permits, Some(newest)));
+        }
+        drop(permits);
+        let token = self.tokens.header().await?;
+        Ok((self.permits(call, ticket, ledger).await?, Some(token)))
+    }
+
+    async fn permits<'a>(
+        &'a self,
+        call: &'a Call,
+        ticket: Option<&Ticket>,
+        ledger: &mut Ledger,
+    ) -> Result<Permits<'a>, Error> {
+        ledger.waits_for = call.budget;
+        let budget = match ticket {
+            Some(ticket) => Some(ticket.permit().await),
+            None => None,
+        };
+        ledger.waits_for = None;
+        let passed = call.gate.pass().await;
+        let pool = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
+        Ok(Permits { _pool: pool, _passed: passed, _budget: budget })
     }
 
     fn request(&self, call: &Call, place: &Place, token: Option<&Header>) -> Exchange {

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use tokio::sync::Notify;
 
 use super::class::Class;
+use super::metrics::Kind;
 use super::throttle::Throttle;
 
 /// Kinds of requests that CDF throttles apart from one another; each once for reads and once for writes.
@@ -35,6 +37,20 @@ pub struct Gate {
     paced: AtomicBool,
     /// One waits for the clock, the others in line behind it: first come, first served.
     turn: tokio::sync::Mutex<()>,
+    /// One of the first requests is no longer under way.
+    freed: Notify,
+}
+
+/// A request that was let out; it is under way until this is dropped.
+pub struct Passed<'a>(Option<&'a Gate>);
+
+impl Drop for Passed<'_> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0 {
+            lock(&gate.throttle).gone();
+            gate.freed.notify_one();
+        }
+    }
 }
 
 /// When a request left, on the gate's clock.
@@ -50,8 +66,10 @@ impl Gate {
         Self {
             epoch: Instant::now(),
             throttle: Mutex::default(),
-            paced: AtomicBool::new(false),
+            // Until so much was sent that a small budget would have shown.
+            paced: AtomicBool::new(true),
             turn: tokio::sync::Mutex::new(()),
+            freed: Notify::new(),
         }
     }
 
@@ -60,9 +78,9 @@ impl Gate {
     }
 
     /// Returns when a request may leave.
-    pub async fn pass(&self) {
+    pub async fn pass(&self) -> Passed<'_> {
         if !self.paced.load(Ordering::Acquire) {
-            return;
+            return Passed(None);
         }
         let _turn = self.turn.lock().await;
         loop {
@@ -71,12 +89,15 @@ impl Gate {
                 let now = self.now();
                 let wait = throttle.ask(now);
                 self.paced.store(throttle.is_pacing(now), Ordering::Release);
+                if wait.is_zero() {
+                    return Passed(throttle.left(now).then_some(self));
+                }
                 wait
             };
-            if wait.is_zero() {
-                return;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.freed.notified() => {}
             }
-            tokio::time::sleep(wait).await;
         }
     }
 
@@ -112,6 +133,24 @@ impl Gates {
             }
         }
         Self(own)
+    }
+
+    /// The kinds that were refused, and their pace.
+    pub fn state(&self) -> Vec<Kind> {
+        let mut out = Vec::new();
+        for (at, gate) in self.0.iter().enumerate() {
+            let throttle = lock(&gate.throttle);
+            if throttle.refused > 0 {
+                let name = format!("{}.{}", CATEGORIES[at / 2].0, if at % 2 == 0 { "read" } else { "write" });
+                let numbers = [
+                    ("refused", throttle.refused.into()),
+                    ("accepted", throttle.accepted.into()),
+                    ("per_second", throttle.rate(gate.now()).into()),
+                ];
+                out.push(Kind { name, numbers: numbers.into() });
+            }
+        }
+        out
     }
 
     /// The gate for a path below the base URL.
@@ -161,15 +200,18 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let gate = Arc::new(Gate::new());
-            gate.pass().await;
+            let _ = gate.pass().await;
             gate.answered(gate.left(), true, Some(Duration::from_millis(120)));
+            let said = Gates(vec![Arc::clone(&gate)]).state();
+            assert_eq!((said[0].name.as_str(), &said[0].numbers[0].1), ("datapoints.read", &1.into()));
+            assert!(said[0].numbers[2].1.is_f64());
             let begun = Instant::now();
             let order = Arc::new(Mutex::new(Vec::new()));
             let mut tasks = Vec::new();
             for n in 0..3 {
                 let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
                 tasks.push(tokio::spawn(async move {
-                    gate.pass().await;
+                    let _ = gate.pass().await;
                     lock(&order).push(n);
                 }));
                 tokio::task::yield_now().await;

@@ -190,6 +190,21 @@ pub struct Context<'a> {
     pub project: &'a str,
     pub accepted: usize,
     pub tokens: &'a TokenCounts,
+    /// Kinds of requests that the service refused for coming too fast, and those with a concurrency limit in use; both
+    /// are shared with other clients of the project.
+    pub throttled: Vec<Kind>,
+    pub concurrency: Vec<Kind>,
+}
+
+/// What is to be said of a kind of requests: names of numbers, null for none now.
+pub struct Kind {
+    pub name: String,
+    pub numbers: Vec<(&'static str, Value)>,
+}
+
+fn kinds_json(kinds: &[Kind]) -> Map<String, Value> {
+    let numbers = |k: &Kind| k.numbers.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+    kinds.iter().map(|k| (k.name.clone(), Value::Object(numbers(k)))).collect()
 }
 
 impl Metrics {
@@ -211,6 +226,8 @@ impl Metrics {
             "pool_waits": self.pool_waits.load(Relaxed),
             "pool_waiting": self.pool_waiting.load(Relaxed),
             "pool_wait_seconds": self.pool_wait_us.load(Relaxed) as f64 / 1e6,
+            "throttled": kinds_json(&context.throttled),
+            "concurrency": kinds_json(&context.concurrency),
             "request_seconds": self.calls.to_json(),
             "attempt_seconds": self.exchanges.to_json(),
         })
@@ -252,6 +269,17 @@ impl Metrics {
         one(&mut page, "pool_waiting", "gauge", "Attempts that wait for a place in the pool.", &self.pool_waiting);
         let waited = self.pool_wait_us.load(Relaxed) as f64 / 1e6;
         page.one("pool_wait_seconds_total", "counter", "Time spent waiting for a place in the pool.", waited);
+        let throttled = [
+            ("refused", "throttle_refused_total", "counter", "Requests refused with 429."),
+            ("per_second", "throttle_requests_per_second", "gauge", "The pace that is kept after a 429."),
+        ];
+        page.kinds(&throttled, &context.throttled);
+        let concurrency = [
+            ("limit", "concurrency_limit", "gauge", "Requests that may be on their way at a time."),
+            ("held", "concurrency_held", "gauge", "Requests that hold a permit."),
+            ("waiting", "concurrency_waiting", "gauge", "Requests that wait for a permit."),
+        ];
+        page.kinds(&concurrency, &context.concurrency);
         page.histogram("request_duration_seconds", "Time of a call with repeats and pauses.", &self.calls);
         page.histogram("attempt_duration_seconds", "Time of one request and its answer.", &self.exchanges);
         page.text
@@ -282,6 +310,20 @@ impl Page {
         self.head(name, "counter", help);
         for (value, count) in names.iter().zip(counts) {
             self.line(name, Some((label, value)), count.load(Relaxed) as f64);
+        }
+    }
+
+    /// `columns`: the number, and its name, type and help on the page.
+    fn kinds(&mut self, columns: &[(&str, &str, &str, &str)], kinds: &[Kind]) {
+        for (number, name, r#type, help) in columns {
+            let of = |k: &Kind| k.numbers.iter().find(|(n, _)| n == number).and_then(|(_, v)| v.as_f64());
+            let rows: Vec<(&str, f64)> = kinds.iter().filter_map(|k| Some((k.name.as_str(), of(k)?))).collect();
+            if !rows.is_empty() {
+                self.head(name, r#type, help);
+            }
+            for (kind, value) in rows {
+                self.line(name, Some(("kind", kind)), value);
+            }
         }
     }
 

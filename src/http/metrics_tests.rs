@@ -75,7 +75,17 @@ fn read(page: &str) -> Vec<(String, Labels, f64)> {
 const PROJECT: &str = "a\"b\\c\nd\\n{}, =";
 
 fn context(tokens: &TokenCounts) -> Context<'_> {
-    Context { project: PROJECT, accepted: 3, tokens }
+    let kind = |name: &str, numbers| Kind { name: name.into(), numbers };
+    Context {
+        project: PROJECT,
+        accepted: 3,
+        tokens,
+        throttled: vec![
+            kind("raw.read", vec![("refused", 4.into()), ("per_second", Value::Null)]),
+            kind("general.read", vec![("refused", 2.into()), ("per_second", 49.5.into())]),
+        ],
+        concurrency: vec![kind("raw.write", vec![("limit", 2.into()), ("held", 1.into()), ("waiting", 7.into())])],
+    }
 }
 
 #[test]
@@ -111,8 +121,14 @@ fn the_page_parses_and_says_what_was_counted() {
         assert_eq!(get("cognite_attempt_duration_seconds_bucket", Some(("le", le))), n, "{le}");
     }
     assert!((get("cognite_attempt_duration_seconds_sum", None) - 120.003).abs() < 1e-9);
+    let kind = |k| Some(("kind", k));
+    assert_eq!(get("cognite_throttle_refused_total", kind("raw.read")), 4.0);
+    assert_eq!(get("cognite_throttle_requests_per_second", None), 49.5);
+    assert_eq!(get("cognite_concurrency_waiting", kind("raw.write")), 7.0);
     // The JSON form says the same.
     let json = m.to_json(&context(&tokens));
+    assert_eq!(json["throttled"]["raw.read"], json!({"refused": 4, "per_second": null}));
+    assert_eq!(json["concurrency"]["raw.write"]["held"], 1);
     assert_eq!((&json["requests"]["2xx"], &json["retries"]["503"]), (&2.into(), &1.into()));
     assert_eq!(json["attempt_seconds"]["buckets"][14], serde_json::json!({"le": null, "count": 5}));
 }

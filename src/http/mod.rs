@@ -1,6 +1,7 @@
 //! Requests: addresses, bodies, one exchange, repeats that are safe, errors from answers.
 
 pub mod body;
+pub mod budget;
 pub mod certificate;
 pub mod class;
 pub mod client;

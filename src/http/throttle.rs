@@ -1,23 +1,38 @@
 //! How fast a budget of the service may be used, learnt from its answers. One per origin, project and kind of request,
 //! shared by all clients: what one is told by a 429 all of them heed.
 //!
-//! While the service never says 429 nothing is slowed. After the first one requests are paced: the rate drops below what
-//! the service was seen to take, comes back to it on a curve that is flat around it, and then probes beyond, so that most
-//! of the allowance is used and few requests are refused. A pure state machine: time is given to it.
+//! While the service never says 429 nothing is slowed, but for the first moments of a kind of request, when few are let
+//! out at a time: all that are under way when a small budget is used up are refused. After the first refusal the rate is
+//! looked for: it doubles quickly until the next, and from what a bucket must have held and refilled to last so long
+//! follows what it refills. Then requests are paced: the rate begins below what is known, comes back to it on a curve
+//! that is flat around it, and probes beyond; each refusal tells the rate anew, as the bucket was empty at the last one and
+//! is now. A pause that the service asks for is kept by all requests if nothing is known yet or if to slow down was not
+//! enough, else by the refused one alone. A pure state machine: time is given to it.
 
 use std::time::Duration;
 
 /// What remains of the rate after a refusal.
-const KEEP: f64 = 0.9;
-/// When little is known: doubling in this time until the first refusal.
-const SEARCH: f64 = 0.5;
+const KEEP: f64 = 0.95;
+/// The same if what is known is a guess.
+const KEEP_GUESSED: f64 = 0.85;
+/// Of what was measured so much is taken for sure.
+const SURE: f64 = 0.99;
+/// When little is known: doubling in this time until the next refusal.
+const SEARCH: f64 = 0.25;
+/// A refusal so soon after the search began only tells that it began too fast.
+const TOO_SOON: f64 = 0.2;
+/// So many requests may be under way at first, and for so long: a small budget is used up by the first few, and then all
+/// that are under way are refused.
+const OPENING: u32 = 5;
+const OPENING_TIME: f64 = 0.2;
 /// Back at the known rate after this long if it is a guess, and if it was measured after that long or that many requests.
-const BACK_GUESSED: f64 = 3.0;
-const BACK_MEASURED: f64 = 40.0;
-const BACK_REQUESTS: f64 = 400.0;
+const BACK_GUESSED: f64 = 2.0;
+const BACK_MEASURED: f64 = 15.0;
+const BACK_REQUESTS: f64 = 600.0;
 const BACK_AT_MOST: f64 = 120.0;
 /// Beyond it: doubling in this time until the next refusal.
 const PROBE: f64 = 15.0;
+const PROBE_GUESSED: f64 = 8.0;
 /// Throughput is measured over this window, in this many slots.
 const WINDOW: f64 = 2.0;
 const SLOTS: usize = 20;
@@ -28,8 +43,10 @@ const FORGET: f64 = 300.0;
 /// A pause asked for is obeyed up to this; a longer one concerns the single call only.
 const LONGEST_PAUSE: f64 = 60.0;
 
-/// How late a turn may be taken, seconds.
+/// How late a turn may be taken, seconds, and the part of the bucket that is counted on for it.
 const LATE: f64 = 0.01;
+const LATE_AT_MOST: f64 = 0.5;
+const KEPT: f64 = 0.7;
 /// Shorter waits are none.
 const MOMENT: f64 = 1e-6;
 
@@ -43,6 +60,10 @@ struct Pace {
     /// Seconds until it is reached again; `None` while searching for it.
     back: Option<f64>,
     since: Seconds,
+    /// How long nothing was sent before that.
+    pause: Seconds,
+    /// All that were accepted before that.
+    accepted: u64,
     /// When the next request may leave.
     next: Seconds,
 }
@@ -56,13 +77,32 @@ pub struct Throttle {
     first: Seconds,
     /// No request leaves before (`Retry-After`).
     closed_until: Seconds,
+    /// Until when the last refusal asked for a pause, whether or not all keep it.
+    asked_until: Seconds,
+    /// Let in until the first refusal, and in what time: what the bucket held and what it refilled.
+    begin: (f64, Seconds),
+    /// When the first request left, and how many are under way; kept for the opening only.
+    opened: Option<Seconds>,
+    under_way: u32,
     pub refused: u64,
     pub accepted: u64,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { pace: None, slots: [0; SLOTS], slot: 0, first: -1.0, closed_until: 0.0, refused: 0, accepted: 0 }
+        Self {
+            pace: None,
+            slots: [0; SLOTS],
+            slot: 0,
+            first: -1.0,
+            closed_until: 0.0,
+            asked_until: 0.0,
+            begin: (0.0, 0.0),
+            opened: None,
+            under_way: 0,
+            refused: 0,
+            accepted: 0,
+        }
     }
 }
 
@@ -72,7 +112,13 @@ impl Throttle {
         if now + MOMENT < self.closed_until {
             return Duration::from_secs_f64(self.closed_until - now);
         }
-        let Some(mut pace) = self.pace else { return Duration::ZERO };
+        let Some(mut pace) = self.pace else {
+            let left = self.opened.map_or(0.0, |at| at + OPENING_TIME - now);
+            return match self.under_way < OPENING || left < MOMENT {
+                true => Duration::ZERO,
+                false => Duration::from_secs_f64(left),
+            };
+        };
         // A wait too short for a Duration would be taken for a permission that nobody counted.
         if now + MOMENT < pace.next {
             return Duration::from_secs_f64(pace.next - now);
@@ -82,10 +128,30 @@ impl Throttle {
             self.pace = None;
             return Duration::ZERO;
         }
-        // Turns that were not taken are gone, but for the last: answers do not come evenly, and timers wake late.
-        pace.next = pace.next.max(now - LATE.max(1.0 / rate)) + 1.0 / rate;
+        // Turns that were not taken are gone but for as many as the bucket keeps: answers do not come evenly, timers wake
+        // late, and a busy machine stands still for moments.
+        let late = (self.holds(pace.known) * KEPT / rate).clamp(LATE.max(1.0 / rate), LATE_AT_MOST);
+        pace.next = pace.next.max(now - late) + 1.0 / rate;
         self.pace = Some(pace);
         Duration::ZERO
+    }
+
+    /// A request leaves. Answers whether it is to be told when it is no longer under way.
+    pub fn left(&mut self, now: Seconds) -> bool {
+        self.opened.get_or_insert(now);
+        let opening = self.is_opening(now);
+        self.under_way += u32::from(opening);
+        opening
+    }
+
+    /// A request of which this was to be told is no longer under way, whatever became of it.
+    pub fn gone(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// Whether so little was sent yet that the number of requests under way counts.
+    pub fn is_opening(&self, now: Seconds) -> bool {
+        self.pace.is_none() && self.opened.is_none_or(|at| now < at + OPENING_TIME)
     }
 
     /// An answer to a request that left at `left`.
@@ -97,47 +163,106 @@ impl Throttle {
         }
         self.refused += 1;
         if let Some(pause) = asked.map(|p| p.as_secs_f64()).filter(|p| *p <= LONGEST_PAUSE) {
-            self.closed_until = self.closed_until.max(now + pause);
+            // The one that was refused keeps its pause in any case. All the others do if nothing is known of the
+            // allowance, or if to slow down was not enough; else each step over the edge would cost all of the pause.
+            let slowed = self.pace.is_some_and(|pace| left < pace.since || left >= self.asked_until);
+            if !slowed || now < self.closed_until {
+                self.closed_until = self.closed_until.max(now + pause);
+            }
+            self.asked_until = self.asked_until.max(now + pause);
         }
         match self.pace {
             // It left before the pace was set: it says nothing about it.
             Some(pace) if left < pace.since => {}
             Some(pace) => {
                 let rate = pace.rate(left);
-                let passed = now - pace.since;
+                let passed = left - pace.since;
                 let (known, back) = match pace.back {
-                    None => (rate * 0.7, BACK_GUESSED),
-                    // So soon after a change the throughput seen is still that of before.
-                    Some(_) if passed < WINDOW => (rate * 0.8, BACK_GUESSED),
+                    None if passed < TOO_SOON => (pace.known / 4.0, None),
+                    None => {
+                        // Callers may not have used all turns.
+                        let turns = (rate - pace.known) * SEARCH / std::f64::consts::LN_2;
+                        let part = ((self.accepted - pace.accepted) as f64 / turns).clamp(0.3, 1.0);
+                        let filled = |wanted: f64| wanted * pace.pause;
+                        (self.allowance(pace.known * part, rate * part, SEARCH, passed, filled), Some(BACK_GUESSED))
+                    }
+                    // The bucket was empty then and is now: at least what was taken in between was refilled, or beyond what
+                    // it holds if a pause filled it. Seen lately is more than that by what it holds.
                     Some(back) => {
-                        // Seen is what the bucket held besides what it refills.
-                        let known = (self.throughput(now) * 0.98).clamp(rate * 0.6, rate * 0.98);
+                        let (held, in_time) = self.begin;
+                        let accepted = (self.accepted - pace.accepted) as f64;
+                        let mut taken = accepted / (passed + pace.pause).max(MOMENT);
+                        if pace.pause > 0.0 && passed > 2.0 * in_time {
+                            taken = taken.max((accepted - held) / (passed - in_time));
+                        }
+                        let lately = self.throughput(now) - self.holds(taken) / WINDOW;
+                        let known = if passed < WINDOW { taken } else { taken.max(lately) };
                         let measured = (BACK_REQUESTS / known).clamp(BACK_MEASURED, BACK_AT_MOST);
-                        (known, if passed >= back * 0.9 { measured } else { BACK_GUESSED })
+                        let back = if passed >= back * 0.9 { measured } else { BACK_GUESSED };
+                        (known.clamp(rate * 0.6, rate * SURE), Some(back))
                     }
                 };
-                self.set(now, known, Some(back));
+                self.set(now, known, back);
             }
             None => {
                 let seen = self.throughput(now);
                 if self.first >= 0.0 && now - self.first >= WINDOW {
                     self.set(now, seen, Some(BACK_GUESSED));
                 } else {
-                    self.set(now, seen.max(2.0), None);
+                    let begun = self.opened.unwrap_or(now);
+                    // Of those under way about half left before it.
+                    self.begin = (self.accepted as f64 + f64::from(self.under_way) / 2.0, (left - begun).max(0.0));
+                    self.set(now, self.begin.0.max(2.0), None);
                 }
             }
         }
     }
 
+    /// What a bucket refills in a second that held out for `passed` against a rate that grew from `begin` to `end`,
+    /// doubling in `double`. It had `had` at first, filled up while the rate was below what is looked for, as far as it
+    /// goes, and ran dry beyond.
+    fn allowance(&self, begin: f64, end: f64, double: Seconds, passed: Seconds, had: impl Fn(f64) -> f64) -> f64 {
+        let steep = std::f64::consts::LN_2 / double;
+        let remains = |wanted: f64| {
+            let holds = self.holds(wanted);
+            let filled = had(wanted).min(holds);
+            if wanted <= begin {
+                return filled + wanted * passed - (end - begin) / steep;
+            }
+            let even = (wanted / begin).ln() / steep;
+            let filled = (filled + wanted * even - (wanted - begin) / steep).min(holds);
+            filled + wanted * (passed - even) - (end - wanted) / steep
+        };
+        let (mut low, mut high) = (SLOWEST, end);
+        for _ in 0..30 {
+            let middle = (low + high) / 2.0;
+            if remains(middle) < 0.0 { low = middle } else { high = middle }
+        }
+        low
+    }
+
+    /// What the bucket holds if it refills at `rate`; 0: not known.
+    fn holds(&self, rate: f64) -> f64 {
+        let (taken, in_time) = self.begin;
+        (taken - rate * in_time).max(taken / 4.0)
+    }
+
     fn set(&mut self, now: Seconds, known: f64, back: Option<f64>) {
         let known = known.max(SLOWEST);
         let since = now.max(self.closed_until);
-        self.pace = Some(Pace { known, back, since, next: since + 1.0 / (known * KEEP) });
+        self.pace = Some(Pace {
+            known,
+            back,
+            since,
+            pause: since - now,
+            accepted: self.accepted,
+            next: since + 1.0 / (known * KEEP),
+        });
     }
 
     /// Whether a request can have to wait.
     pub fn is_pacing(&self, now: Seconds) -> bool {
-        self.pace.is_some() || now < self.closed_until
+        self.pace.is_some() || now < self.closed_until || self.is_opening(now)
     }
 
     /// Requests per second allowed now; `None`: as many as there are.
@@ -171,7 +296,10 @@ impl Throttle {
     /// Successes per second over the window, or over the time there is anything to measure.
     fn throughput(&mut self, now: Seconds) -> f64 {
         self.advance(now);
-        let span = if self.first < 0.0 { WINDOW } else { (now - self.first).clamp(WINDOW / SLOTS as f64, WINDOW) };
+        // The slot of now is not over yet.
+        let slot = WINDOW / SLOTS as f64;
+        let whole = WINDOW - slot + (now - self.slot as f64 * slot).clamp(0.0, slot);
+        let span = if self.first < 0.0 { WINDOW } else { (now - self.first).clamp(slot, whole) };
         f64::from(self.slots.iter().sum::<u32>()) / span
     }
 }
@@ -182,148 +310,19 @@ impl Pace {
         let passed = (now - self.since).max(0.0);
         let rate = match self.back {
             None => self.known * (passed / SEARCH).min(40.0).exp2(),
-            Some(back) if passed < back => self.known * (1.0 - (1.0 - KEEP) * (1.0 - passed / back).powi(3)),
-            Some(back) => self.known * ((passed - back) / PROBE).min(40.0).exp2(),
+            Some(back) if passed < back => {
+                let keep = if back > BACK_GUESSED { KEEP } else { KEEP_GUESSED };
+                self.known * (1.0 - (1.0 - keep) * (1.0 - passed / back).powi(3))
+            }
+            Some(back) => {
+                let double = if back > BACK_GUESSED { PROBE } else { PROBE_GUESSED };
+                self.known * ((passed - back) / double).min(40.0).exp2()
+            }
         };
         rate.max(SLOWEST)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BinaryHeap;
-
-    /// A service with a token bucket, and callers who each send the next request when the last was answered.
-    struct Run {
-        share: f64,
-        refused: f64,
-    }
-
-    /// Virtual time in microseconds, so that runs are exact and repeatable.
-    fn run(allowance: f64, burst: f64, callers: usize, latency: f64, retry_after: Option<f64>, seconds: f64) -> Run {
-        let mut throttle = Throttle::default();
-        let (mut bucket, mut filled) = (burst, 0.0f64);
-        let (mut taken, mut sent, mut refused) = (0u64, 0u64, 0u64);
-        #[derive(PartialEq, Eq, PartialOrd, Ord)]
-        enum What {
-            Ask,
-            Answer { left: u64, refused: bool },
-        }
-        let mut events = BinaryHeap::new();
-        for caller in 0..callers {
-            events.push((std::cmp::Reverse(0u64), caller, What::Ask));
-        }
-        let mut noise = 12345u64;
-        let mut jitter = move || {
-            noise = noise.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            0.5 + (noise >> 33) as f64 / (1u64 << 31) as f64
-        };
-        let micros = |s: f64| (s * 1e6).ceil() as u64;
-        while let Some((std::cmp::Reverse(at), caller, what)) = events.pop() {
-            let now = at as f64 / 1e6;
-            if now > seconds {
-                break;
-            }
-            match what {
-                What::Ask => {
-                    let wait = throttle.ask(now);
-                    if !wait.is_zero() {
-                        events.push((std::cmp::Reverse(at + micros(wait.as_secs_f64()).max(1)), caller, What::Ask));
-                        continue;
-                    }
-                    sent += 1;
-                    bucket = (bucket + (now - filled) * allowance).min(burst);
-                    filled = now;
-                    let no = bucket < 1.0;
-                    if no {
-                        refused += 1;
-                    } else {
-                        bucket -= 1.0;
-                        taken += 1;
-                    }
-                    let back = at + micros(latency * jitter());
-                    events.push((std::cmp::Reverse(back), caller, What::Answer { left: at, refused: no }));
-                }
-                What::Answer { left, refused } => {
-                    let asked = retry_after.filter(|_| refused).map(Duration::from_secs_f64);
-                    throttle.answered(now, left as f64 / 1e6, refused, asked);
-                    // A refused call pauses as the retry engine has it.
-                    let pause = if refused { 0.1 + 0.2 * jitter() } else { 0.0 };
-                    events.push((std::cmp::Reverse(at + micros(pause).max(1)), caller, What::Ask));
-                }
-            }
-        }
-        Run { share: taken as f64 / (allowance * seconds + burst), refused: refused as f64 / sent as f64 }
-    }
-
-    /// The figures of the real thing; printed with `--nocapture`.
-    #[test]
-    fn most_of_the_allowance_is_used_and_few_requests_are_refused() {
-        for allowance in [10.0, 50.0, 100.0, 400.0, 1000.0] {
-            for (burst, latency) in [(10.0, 0.005), (50.0, 0.02)] {
-                for retry_after in [None, Some(1.0)] {
-                    let r = run(allowance, burst, 20, latency, retry_after, 300.0);
-                    let what = format!("{allowance}/s, burst {burst}, {latency} s, {retry_after:?}");
-                    println!("{what}: {:.3} of the allowance used, {:.4} refused", r.share, r.refused);
-                    // A pause of a second that the service asks for is given, so it costs what it costs.
-                    let least = if retry_after.is_some() { 0.87 } else { 0.90 };
-                    assert!(r.share >= least, "{what}: {:.3} of the allowance used", r.share);
-                    // With 10 a second the first 20 callers alone are 0.7 % of all there are.
-                    let most = if allowance < 50.0 { 0.03 } else { 0.01 };
-                    assert!(r.refused < most, "{what}: {:.4} refused", r.refused);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_is_slowed_until_the_service_refuses() {
-        let mut t = Throttle::default();
-        for n in 0..10_000 {
-            let now = f64::from(n) / 1e5;
-            assert_eq!(t.ask(now), Duration::ZERO);
-            t.answered(now, now, false, None);
-        }
-        assert_eq!(t.rate(1.0), None);
-    }
-
-    #[test]
-    fn a_pause_asked_for_holds_everybody_back() {
-        let mut t = Throttle::default();
-        t.answered(10.0, 9.9, true, Some(Duration::from_secs(5)));
-        assert_eq!(t.ask(11.0), Duration::from_secs(4));
-        assert!(t.ask(14.9) > Duration::ZERO);
-        // A pause of hours is that call's own affair.
-        let mut t = Throttle::default();
-        t.answered(10.0, 9.9, true, Some(Duration::from_secs(7200)));
-        assert!(t.ask(11.0) < Duration::from_secs(60));
-    }
-
-    #[test]
-    fn one_refusal_counts_once() {
-        let mut t = Throttle::default();
-        for n in 0..200 {
-            t.answered(f64::from(n) / 100.0, 0.0, false, None);
-        }
-        for _ in 0..20 {
-            t.answered(2.0, 1.9, true, None);
-        }
-        let rate = t.rate(2.0).unwrap();
-        assert!(rate > 50.0 && rate < 100.0, "{rate}");
-        assert_eq!((t.refused, t.accepted), (20, 200));
-    }
-
-    #[test]
-    fn it_ends_when_nobody_needs_it() {
-        let mut t = Throttle::default();
-        t.answered(1.0, 0.9, true, None);
-        assert!(t.rate(2.0).is_some());
-        let _ = t.ask(1000.0);
-        let _ = t.ask(1001.0);
-        assert_eq!(t.rate(1001.0), None);
-        // Clocks that stand still or nonsense in between must not break it.
-        t.answered(f64::MAX, 0.0, false, None);
-        let _ = t.ask(0.0);
-    }
-}
+#[path = "throttle_tests.rs"]
+mod tests;

@@ -65,6 +65,21 @@ static void process_values(void) {
   cognite_error_free(err);
   CHECK_STATUS(cognite_global_set_max_retries(1000001, NULL), COGNITE_ERR_CONFIG);
 
+  CHECK(cognite_global_get_concurrency("data_modeling", "search") == 2);
+  CHECK_STATUS(cognite_global_set_concurrency("data_modeling", "search", 9, NULL), COGNITE_OK);
+  CHECK(cognite_global_get_concurrency("data_modeling", "search") == 9);
+  SHOWN("\"search\":9");
+  CHECK_STATUS(cognite_global_set_concurrency("data_modeling", "serch", 1, &err), COGNITE_ERR_CONFIG);
+  CHECK_CONTAINS(cognite_error_message(err), "did you mean 'search'");
+  cognite_error_free(err);
+  CHECK_STATUS(cognite_global_set_concurrency("data_modeling", "search", 0, NULL), COGNITE_ERR_CONFIG);
+  CHECK_STATUS(cognite_global_set_concurrency("data_modeling", "search", 1000001, NULL), COGNITE_ERR_CONFIG);
+  CHECK_STATUS(cognite_global_set_concurrency(NULL, "search", 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_global_set_concurrency("data_modeling", NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK(cognite_global_get_concurrency(NULL, NULL) == 0 && cognite_global_get_concurrency("x", "read") == 0);
+  CHECK(cognite_global_get_concurrency("data_modeling", "search") == 9);
+  CHECK_STATUS(cognite_global_set_concurrency("data_modeling", "search", 2, NULL), COGNITE_OK);
+
   CHECK(cognite_global_get_status_forcelist(NULL, 0) == 4);
   CHECK_STATUS(cognite_global_set_status_forcelist(codes, 3, NULL), COGNITE_OK);
   CHECK(cognite_global_get_status_forcelist(read, 1) == 2);
@@ -161,6 +176,12 @@ static void own_values(struct server *server) {
   CHECK_STATUS(cognite_config_set_disable_ssl(config, -1, NULL), COGNITE_OK);
   CHECK_STATUS(cognite_config_set_max_connection_pool_size(config, 0, NULL), COGNITE_ERR_CONFIG);
   CHECK_STATUS(cognite_config_set_max_connection_pool_size(config, 3, NULL), COGNITE_OK);
+  CHECK_CONTAINS(cognite_config_json(config), "\"concurrency_settings\":null");
+  CHECK_STATUS(cognite_config_set_concurrency(config, "raw", "write", 6, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_concurrency(config, "raw", "read", 6, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_concurrency(config, "raw", "read", 0, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_concurrency(config, "row", "read", 1, NULL), COGNITE_ERR_CONFIG);
+  CHECK_CONTAINS(cognite_config_json(config), "\"concurrency_settings\":{\"raw\":{\"write\":6}}");
   CHECK_STATUS(cognite_config_set_proxy(config, "http://u:" CANARY "@h:1", NULL), COGNITE_OK);
   CHECK_STATUS(cognite_config_set_proxy(config, "h:1", NULL), COGNITE_ERR_CONFIG);
   CHECK_STATUS(cognite_config_set_connect_timeout_ms(config, 2500, NULL), COGNITE_OK);
@@ -192,6 +213,7 @@ static void without_config(void) {
   CHECK_STATUS(cognite_config_set_proxy(NULL, NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK_STATUS(cognite_config_set_disable_ssl(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK_STATUS(cognite_config_set_max_connection_pool_size(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_config_set_concurrency(NULL, "raw", "read", 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK_STATUS(cognite_config_set_ca_pem(NULL, NULL, 0, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK_STATUS(cognite_config_set_ca_only(NULL, 1, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK_STATUS(cognite_config_set_client_certificate_pem(NULL, NULL, 0, NULL, 0, NULL), COGNITE_ERR_INVALID_ARGUMENT);

@@ -158,6 +158,37 @@ static void get_settings(text *t, const doc *d, int call) {
   free_settings(&now);
 }
 
+static void set_concurrency(text *t, const doc *d, int call) {
+  char *group = text_of(d, member(d, call, "group"), NULL), *name = text_of(d, member(d, call, "name"), NULL);
+  double value = number_of(d, member(d, call, "value"));
+  cognite_error *error = NULL;
+  cognite_status s = cognite_global_set_concurrency(group, name, value < 0 || value > 1e9 ? 0 : (uint32_t)value, &error);
+  if (s == COGNITE_OK) add_text(t, "{\"ok\":null}");
+  else add_failure(t, error);
+  free(group);
+  free(name);
+}
+
+/* Limits may be changed at any time: nothing is ever frozen. */
+static void get_concurrency(text *t) {
+  settings now;
+  cognite_error *error = NULL;
+  if (!read_settings(&now, &error)) {
+    add_failure(t, error);
+  } else {
+    int limits = member(&now.d, 0, "concurrency_settings"), group;
+    add_text(t, "{\"ok\":{");
+    for (group = first_of(&now.d, limits); group != NONE; group = next_of(&now.d, group)) {
+      add_plain_value(t, &now.d, group);
+      add_text(t, ":");
+      add_plain_value(t, &now.d, value_of(&now.d, group));
+      add_text(t, ",");
+    }
+    add_text(t, "\"frozen\":false}}");
+  }
+  free_settings(&now);
+}
+
 /* ---- configuration ---- */
 
 /* Defaults of the library that are deliberately not those of the reference; the vectors want the reference's. */
@@ -323,6 +354,10 @@ static void do_call(text *t, cognite_client *client, const char *op, const doc *
     apply_settings(t, d, member(d, call, "settings"), 1);
   } else if (strcmp(op, "get_settings") == 0) {
     get_settings(t, d, call);
+  } else if (strcmp(op, "set_concurrency") == 0) {
+    set_concurrency(t, d, call);
+  } else if (strcmp(op, "get_concurrency") == 0) {
+    get_concurrency(t);
   } else if (strcmp(op, "load_config") == 0) {
     load_config(t, d, member(d, call, "config"), NULL);
   } else if (strcmp(op, "sleep") == 0) {

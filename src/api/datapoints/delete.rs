@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::crew::{Crew, Work};
 use super::query::{Ask, Query, parse};
-use super::read::{Limits, MAX_UNDER_WAY, Way, now_ms};
+use super::read::{Limits, Way, now_ms};
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::error::{Error, Items, Status};
@@ -47,7 +47,7 @@ impl Delete {
         let mut under_way = Crew::default();
         let mut error: Option<Error> = None;
         loop {
-            while under_way.len() < MAX_UNDER_WAY && error.is_none() {
+            while under_way.len() < self.way.width && error.is_none() {
                 let Some((number, chunk)) = chunks.next() else { break };
                 let body = json!({"items": chunk.iter().map(range).collect::<Vec<_>>()});
                 ends.insert(number as u64, Err(true));

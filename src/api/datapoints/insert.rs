@@ -16,6 +16,7 @@ use super::{json_write, pack, proto_write};
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::api::outgoing::{Outgoing, Payload};
+use crate::config::concurrency::BudgetKey;
 use crate::error::Error;
 use crate::http::Response;
 use crate::runtime::{self, CancelToken, Notify, Via};
@@ -43,13 +44,19 @@ struct Packed {
 struct Job {
     client: Arc<Client>,
     path: String,
+    budget: Option<BudgetKey>,
+    /// Requests kept under way at a time.
+    width: usize,
     deadline: Instant,
     cancel: Option<CancelToken>,
 }
 
 impl Job {
     fn new(client: &Arc<Client>, options: &Options) -> Result<Self, Error> {
+        let budget = BudgetKey::parse("datapoints.write")?;
         Ok(Self {
+            budget: Some(budget),
+            width: client.width(budget),
             client: Arc::clone(client),
             path: format!("{}/timeseries/data", client.project_path()?),
             deadline: client.deadline(options.timeout)?,
@@ -70,6 +77,7 @@ impl Job {
             accept: None,
             version: state.then(|| STATE_VERSION.to_owned()),
             class: None,
+            budget: self.budget,
             deadline: self.deadline,
             cancel: self.cancel.clone(),
         };
@@ -125,7 +133,7 @@ pub fn blocking(client: &Arc<Client>, columns: &[Column<'_>], options: &Options)
     let plan = Plan::new(columns)?;
     let _place = client.accept_work()?;
     let mut builder = Builder::new(client, options);
-    let mut sender = Sender::new(plan);
+    let mut sender = Sender::new(plan, job.width);
     let (tell, told) = mpsc::channel();
     loop {
         match sender.step(&mut |plan, cut| builder.build(plan, cut)) {
@@ -176,7 +184,7 @@ impl Insert {
 
     async fn go(mut self) -> Result<Response, Error> {
         let columns = self.points.columns();
-        let mut sender = Sender::new(Plan::new(&columns)?);
+        let mut sender = Sender::new(Plan::new(&columns)?, self.job.width);
         let mut under_way = Crew::default();
         loop {
             match sender.step(&mut |plan, cut| self.builder.build(plan, cut)) {

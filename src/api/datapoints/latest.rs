@@ -8,7 +8,7 @@ use super::column::Kind;
 use super::columns::{Columns, Info, Points, Series};
 use super::crew::{Crew, Work};
 use super::query::{Ask, Queries, parse};
-use super::read::{Limits, MAX_UNDER_WAY, Way, decode, is_named, now_ms, response};
+use super::read::{Limits, Way, decode, is_named, now_ms, response};
 use super::windows::MAX_SERIES;
 use crate::api::Client;
 use crate::api::client::Accepted;
@@ -38,7 +38,7 @@ impl Latest {
         let mut under_way = Crew::default();
         let mut chunks = (0..items.len()).step_by(MAX_SERIES);
         loop {
-            while under_way.len() < MAX_UNDER_WAY {
+            while under_way.len() < self.way.width {
                 let Some(from) = chunks.next() else { break };
                 let part = items.iter().skip(from).take(MAX_SERIES).map(|q| {
                     let mut item = q.key.clone();

@@ -17,12 +17,10 @@ use super::windows::{Asked, MAX_AGGREGATES, MAX_RAW, MAX_SERIES, Reading};
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::api::outgoing::{Outgoing, Payload};
+use crate::config::concurrency::BudgetKey;
 use crate::error::{Cause, Error, Status};
 use crate::http::Response;
 use crate::runtime::CancelToken;
-
-/// Most requests of one query on their way: what the service lets one project do.
-pub(super) const MAX_UNDER_WAY: usize = 5;
 
 /// What ends a query from outside.
 #[derive(Clone, Default)]
@@ -37,13 +35,19 @@ pub struct Limits {
 pub(super) struct Way {
     pub client: Arc<Client>,
     pub path: String,
+    pub budget: Option<BudgetKey>,
+    /// Requests kept under way at a time.
+    pub width: usize,
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
 }
 
 impl Way {
     pub fn new(client: &Arc<Client>, below: &str, limits: &Limits) -> Result<Self, Error> {
+        let budget = BudgetKey::parse(if below == "/delete" { "datapoints.delete" } else { "datapoints.read" })?;
         Ok(Self {
+            budget: Some(budget),
+            width: client.width(budget),
             client: Arc::clone(client),
             path: format!("{}/timeseries/data{below}", client.project_path()?),
             deadline: client.deadline(limits.timeout)?,
@@ -60,6 +64,7 @@ impl Way {
             accept,
             version: None,
             class: None,
+            budget: self.budget,
             deadline: self.deadline,
             cancel: self.cancel.clone(),
         };
@@ -93,8 +98,8 @@ pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Rea
     let way = Way::new(client, "/list", limits)?;
     let readings: Vec<Reading> = queries.items.into_iter().map(Reading::new).collect();
     let mut read = Read {
+        grouped: readings.len() > way.width,
         way,
-        grouped: readings.len() > MAX_UNDER_WAY,
         readings,
         ignore_unknown: queries.ignore_unknown,
         first: VecDeque::new(),
@@ -120,7 +125,7 @@ impl Read {
             }
             return;
         }
-        let requests = MAX_UNDER_WAY.max(n.div_ceil(MAX_SERIES));
+        let requests = self.way.width.max(n.div_ceil(MAX_SERIES));
         let mut groups = vec![Vec::new(); requests];
         let mut sizes = vec![[0u64; 2]; requests];
         for (number, reading) in self.readings.iter().enumerate() {
@@ -199,7 +204,7 @@ impl Read {
         let mut asked: HashMap<u64, Vec<Asked>> = HashMap::new();
         let mut number = 0;
         loop {
-            while self.error.is_none() && under_way.len() < MAX_UNDER_WAY {
+            while self.error.is_none() && under_way.len() < self.way.width {
                 let Some(next) = self.next_request() else { break };
                 under_way.start(number, self.way.ask(&self.body(&next), Some("application/protobuf")));
                 asked.insert(number, next);

@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 use super::plan::{Cut, Plan};
 use crate::error::{Error, Items, Status};
 
-/// Most requests of one insert on their way: what the service lets one project do.
-const MAX_UNDER_WAY: usize = 5;
 /// Most bytes of them: an insert needs the caller's arrays and a little more, however long it is.
 const MAX_BYTES: usize = 3 << 20;
 
@@ -65,10 +63,12 @@ pub struct Sender<'a, B> {
     first_error: Option<Error>,
     /// What ends everything: a request that cannot be made better by another.
     stop: bool,
+    /// Requests under way at a time.
+    width: usize,
 }
 
 impl<'a, B> Sender<'a, B> {
-    pub fn new(plan: Plan<'a>) -> Self {
+    pub fn new(plan: Plan<'a>, width: usize) -> Self {
         let accounts = vec![Account::default(); plan.series.len()];
         Self {
             plan,
@@ -79,6 +79,7 @@ impl<'a, B> Sender<'a, B> {
             next: 0,
             first_error: None,
             stop: false,
+            width,
         }
     }
 
@@ -107,7 +108,7 @@ impl<'a, B> Sender<'a, B> {
                 self.under_way.insert(number, UnderWay { cut, bytes: built.bytes });
                 return Step::Send { number, body: built.body, state };
             }
-            if self.under_way.len() >= MAX_UNDER_WAY || (self.bytes >= MAX_BYTES && !self.under_way.is_empty()) {
+            if self.under_way.len() >= self.width || (self.bytes >= MAX_BYTES && !self.under_way.is_empty()) {
                 return Step::Wait;
             }
             let accounts = &self.accounts;
@@ -248,7 +249,7 @@ mod tests {
                 validity: None,
             })
             .collect();
-        f(Sender::new(Plan::new(&columns).unwrap()))
+        f(Sender::new(Plan::new(&columns).unwrap(), 5))
     }
 
     fn build(_: &Plan<'_>, cut: &Cut) -> Result<Built<Vec<(usize, usize)>>, Error> {

@@ -229,6 +229,12 @@ impl Arguments {
     }
 
     fn check(&self, operation: &Operation) -> Result<(), Error> {
+        if operation.path.starts_with('@') && self.auth_url.is_none() {
+            return Err(Error::argument(
+                "arguments.authUrl is missing: this operation is answered by the host of organizations \
+                 (https://auth.cognite.com, or your own), which is not the configured one and would get the token",
+            ));
+        }
         let Some(n) = self.partitions else { return Ok(()) };
         let refuse = |why: &str| Err(Error::argument(format!("arguments.partitions is {n}, {why}")));
         if operation.partitions == Place::Nowhere {

@@ -22,9 +22,6 @@ use crate::runtime::usage::{BODY_BYTES, Held};
 /// A request that is refused for some of its items is sent again in parts.
 pub(crate) const SPLIT: u32 = 1;
 
-/// Where organizations and their principals are asked for.
-const AUTH_URL: &str = "https://auth.cognite.com";
-
 /// An operation as the caller gives it; borrowed for the time of the call that takes it.
 #[derive(Default)]
 pub struct OperationRequest<'a> {
@@ -162,11 +159,10 @@ impl Work {
     /// A request of another operation that this one needs.
     pub async fn send_as(&self, o: &Operation, address: String, payload: Payload) -> Result<Response, Error> {
         let subversion = &self.client.config().api_subversion;
-        // The host of organizations is another one, and still gets the token: the reference does so, and whoever names
-        // another host means it.
+        // The host of organizations is another one, and gets the token: the caller has to name it.
         let elsewhere = address.strip_prefix('@');
         let path = match (elsewhere, address.strip_prefix("//")) {
-            (Some(rest), _) => format!("{}{rest}", self.arguments.auth_url.as_deref().unwrap_or(AUTH_URL)),
+            (Some(rest), _) => format!("{}{rest}", self.arguments.auth_url.as_deref().unwrap_or_default()),
             (_, Some(rest)) => format!("/{}", rest.replace("{project}", &self.project)),
             _ => format!("/api/v1/projects/{}{address}", self.project),
         };
@@ -180,6 +176,7 @@ impl Work {
                     accept: o.answers.filter(|a| a.contains('/')),
                     version: o.version.map(|v| v.replace("{default}", subversion)),
                     class: Some(o.class()),
+                    budget: o.budget_key(),
                     deadline: self.each.map_or(self.deadline, |t| Instant::now() + t),
                     cancel: self.cancel.clone(),
                 },
@@ -189,13 +186,7 @@ impl Work {
 
     /// How many requests of this operation may be under way at a time: the budget of its kind.
     pub fn width(&self) -> usize {
-        let (family, kind) = self.operation.budget.unwrap_or_default().split_once('.').unwrap_or_default();
-        match (family, kind) {
-            ("data_modeling" | "records", "read" | "write" | "delete" | "write_schema") => 1,
-            ("datapoints", _) | (_, "read") => 5,
-            ("general", "write") => 4,
-            _ => 2,
-        }
+        self.operation.budget_key().map_or(1, |key| self.client.width(key))
     }
 }
 

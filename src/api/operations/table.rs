@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::composites;
+use crate::config::concurrency::BudgetKey;
 use crate::document;
 use crate::error::Error;
 use crate::http::Class;
@@ -156,6 +157,11 @@ impl Operation {
         self.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).filter(|name| *name != "project")
     }
 
+    /// The concurrency limit it counts against.
+    pub fn budget_key(&self) -> Option<BudgetKey> {
+        self.budget.and_then(|name| BudgetKey::parse(name).ok())
+    }
+
     /// What a repeat does. The path's parameters decide nothing, so any will do.
     pub fn class(&self) -> Class {
         // An organization's paths are formed as a project's are.
@@ -252,7 +258,7 @@ mod tests {
             assert_eq!(o.page.is_some(), o.shape == Shape::List, "{}", o.name);
             assert!(o.items.is_none_or(|n| n > 0) && o.page.is_none_or(|n| n > 0), "{}", o.name);
             assert!(o.path.starts_with(['/', '@']) && !o.path.contains('?'), "{}", o.name);
-            assert!(o.budget.is_none_or(|b| b.contains('.')), "{}", o.name);
+            assert_eq!(o.budget.is_some(), o.budget_key().is_some(), "{}", o.name);
             if let Some(members) = o.always {
                 serde_json::from_str::<Map<String, Value>>(&format!("{{{members}}}")).expect(o.name);
             }

@@ -42,13 +42,21 @@ pub fn command(args: &[String]) -> Res<()> {
         ["datapoints"] => datapoints::run(5),
         ["datapoints", "--rounds", n] => datapoints::run(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         ["swallow", port] => datapoints::swallow(port.parse().map_err(|_| format!("port {port}"))?),
+        ["http2"] => http2(3),
+        ["http2", "--rounds", n] => http2(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         // What this command starts for itself.
         ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
-        _ => {
-            Err("usage: cargo xtask bench requests [--rounds N] | datapoints [--rounds N] | throttle [--seconds N]"
-                .into())
-        }
+        _ => Err("usage: cargo xtask bench requests [--rounds N] | datapoints [--rounds N] | throttle [--seconds N] | http2 [--rounds N]"
+            .into()),
     }
+}
+
+/// HTTP/1.1 and HTTP/2 side by side: a program of its own, as the library is built without HTTP/2.
+fn http2(rounds: u32) -> Res<()> {
+    let mut c = sh::cargo();
+    c.args(["run", "--quiet", "--release", "--manifest-path"]).arg(sh::root().join("benches/http2/Cargo.toml"));
+    c.arg("--target-dir").arg(sh::target().join("bench/http2"));
+    sh::run(c.args(["--", "--rounds", &rounds.to_string()]))
 }
 
 fn requests(rounds: u32) -> Res<()> {

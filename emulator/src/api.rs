@@ -1,18 +1,19 @@
 //! The API below `/api/v1/projects/{project}/`: finds who serves a path.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::resources::{kinds, no_such_path};
 use crate::state::State;
-use crate::{datapoints, generic, raw, resources};
+use crate::{access, datapoints, generic, raw, resources};
 
 pub fn serve(state: &State, call: &Call) -> Reply {
     route(state, call).into()
 }
 
 fn route(state: &State, call: &Call) -> Result<Reply> {
+    access::check(state, call)?;
     if let Some(answer) = generic::serve(state, call) {
         return answer;
     }
@@ -43,14 +44,18 @@ pub fn inspect(state: &State) -> Reply {
         "projectsAcl",
     ];
     let project = &state.config.project;
-    let capabilities: Vec<_> = ACLS
-        .iter()
-        .map(|acl| {
+    let everything = || {
+        let all = ACLS.iter().map(|acl| {
             let actions =
                 if matches!(*acl, "groupsAcl" | "projectsAcl") { ["LIST", "READ"] } else { ["READ", "WRITE"] };
-            json!({*acl: {"actions": actions, "scope": {"all": {}}}, "projectScope": {"projects": [project]}})
-        })
-        .collect();
+            json!({*acl: {"actions": actions, "scope": {"all": {}}}})
+        });
+        all.collect()
+    };
+    let mut capabilities: Vec<Value> = access::capabilities(state, &state.read()).unwrap_or_else(everything);
+    for capability in capabilities.iter_mut().filter_map(Value::as_object_mut) {
+        capability.insert("projectScope".into(), json!({"projects": [project]}));
+    }
     Reply::ok(&json!({
         "subject": state.config.client_id,
         "projects": [{"projectUrlName": project, "groups": [1]}],

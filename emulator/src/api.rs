@@ -14,45 +14,28 @@ pub fn serve(state: &State, call: &Call) -> Reply {
 
 fn route(state: &State, call: &Call) -> Result<Reply> {
     access::check(state, call)?;
-    if let Some(answer) = generic::serve(state, call) {
-        return answer;
-    }
     let first = call.segments.first().map_or("", String::as_str);
     let second = call.segments.get(1).map_or("", String::as_str);
     match (first, second) {
         ("timeseries", "data") => datapoints::serve(state, call),
         ("raw", "dbs") => raw::serve(state, call),
-        _ => match kinds::kind(first) {
-            Some(kind) => resources::serve(state, kind, call),
-            None => Err(no_such_path(call)),
+        _ => match generic::serve(state, call) {
+            Some(answer) => answer,
+            None => resource(state, call, first),
         },
     }
 }
 
+fn resource(state: &State, call: &Call, first: &str) -> Result<Reply> {
+    match kinds::kind(first) {
+        Some(kind) => resources::serve(state, kind, call),
+        None => Err(no_such_path(call)),
+    }
+}
+
 pub fn inspect(state: &State) -> Reply {
-    const ACLS: &[&str] = &[
-        "assetsAcl",
-        "eventsAcl",
-        "timeSeriesAcl",
-        "sequencesAcl",
-        "filesAcl",
-        "rawAcl",
-        "datasetsAcl",
-        "labelsAcl",
-        "relationshipsAcl",
-        "groupsAcl",
-        "projectsAcl",
-    ];
     let project = &state.config.project;
-    let everything = || {
-        let all = ACLS.iter().map(|acl| {
-            let actions =
-                if matches!(*acl, "groupsAcl" | "projectsAcl") { ["LIST", "READ"] } else { ["READ", "WRITE"] };
-            json!({*acl: {"actions": actions, "scope": {"all": {}}}})
-        });
-        all.collect()
-    };
-    let mut capabilities: Vec<Value> = access::capabilities(state, &state.read()).unwrap_or_else(everything);
+    let mut capabilities: Vec<Value> = access::capabilities(state, &state.read()).unwrap_or_else(access::everything);
     for capability in capabilities.iter_mut().filter_map(Value::as_object_mut) {
         capability.insert("projectScope".into(), json!({"projects": [project]}));
     }

@@ -12,6 +12,7 @@
 // A request must never be able to end the emulator.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
+mod access;
 mod api;
 mod areas;
 mod auth;

@@ -58,7 +58,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--client-id" => config.client_id = value()?,
             "--client-secret" => config.client_secret = value()?,
             "--token-lifetime" => config.token_lifetime = u64::from(number::<u32>(&name, &value()?)?),
-            "--job-ms" => config.job_ms = number(&name, &value()?)?,
+            "--job-ms" => config.job_ms = u64::from(number::<u32>(&name, &value()?)?),
             "--openapi" => config.openapi = Some(value()?.into()),
             "--token" => config.token = Some(value()?),
             "--max-datapoints" => config.limits.datapoints = number(&name, &value()?)?,

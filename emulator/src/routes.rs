@@ -34,6 +34,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/{tenant}/oauth2/v2.0/authorize", get(login_pages::authorize).post(login_pages::decide))
         .route("/{tenant}/oauth2/v2.0/devicecode", post(login_pages::device))
         .route("/{tenant}/device", get(login_pages::device_page).post(login_pages::device_answer))
+        .route("/_emulator/access", post(set_access))
         .route("/_emulator/login", post(login_pages::settings))
         .route("/_emulator/requests", get(requests))
         .route("/_emulator/state", get(counts))
@@ -163,6 +164,10 @@ async fn violations(Shared(state): App) -> Reply {
         Some(contract) => Reply::ok(&contract.report()),
         None => ApiError::not_found("No API description was given (--openapi)").into(),
     }
+}
+
+async fn set_access(Shared(state): App, body: Bytes) -> Reply {
+    crate::access::order(&state, &body).map_or_else(Reply::from, |answer| Reply::ok(&answer))
 }
 
 async fn reset(Shared(state): App) -> Reply {

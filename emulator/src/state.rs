@@ -127,6 +127,8 @@ pub struct State {
     auth: Mutex<Auth>,
     journal: Mutex<Journal>,
     faults: Mutex<Faults>,
+    /// Source ids of the groups the client is in, once that was ordered.
+    access: Mutex<Option<Vec<String>>>,
     requests: AtomicU64,
 }
 
@@ -140,6 +142,7 @@ impl State {
             auth: Mutex::default(),
             journal: Mutex::default(),
             faults: Mutex::default(),
+            access: Mutex::default(),
             requests: AtomicU64::new(0),
         }
     }
@@ -165,6 +168,10 @@ impl State {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub fn access(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn request_number(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -173,6 +180,7 @@ impl State {
     pub fn reset(&self) {
         *self.write() = Data::new(self.config.limits.clone());
         *self.faults() = Faults::default();
+        *self.access() = None;
         *self.journal() = Journal::default();
         if let Some(contract) = &self.contract {
             contract.reset();

@@ -74,7 +74,7 @@ pub static SPECIALS: &[Special] = &[
         profiles.map_or(Ok(()), |set| set.plant(state))?;
         let data = state.read();
         let mine = data.table("profiles").and_then(|t| t.get(t.id_of(&state.config.client_id)?));
-        mine.map(|row| Reply::ok(row)).ok_or_else(|| ApiError::not_found("No profile"))
+        mine.map(Reply::ok).ok_or_else(|| ApiError::not_found("No profile"))
     }),
     ("POST", "update", |state, call, _| {
         let body = call.object()?;

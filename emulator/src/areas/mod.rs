@@ -17,7 +17,7 @@ mod units;
 mod workflows;
 
 use crate::generic::{Set, Special};
-pub use iam::project;
+pub use iam::{GROUPS, project};
 
 pub static SETS: &[&[Set]] = &[
     content::SETS,

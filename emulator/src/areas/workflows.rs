@@ -223,7 +223,7 @@ fn update_task(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
     let shown: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let mut tasks = shown.get("executedTasks").and_then(Value::as_array).into_iter().flatten();
     let task = tasks.find(|t| t.get("id").and_then(Value::as_str) == Some(wanted));
-    task.map(|t| Reply::ok(t)).ok_or_else(|| not_found("tasks", wanted))
+    task.map(Reply::ok).ok_or_else(|| not_found("tasks", wanted))
 }
 
 fn trigger(data: &Data, params: &[&str]) -> Result<i64> {

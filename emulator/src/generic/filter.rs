@@ -12,6 +12,10 @@ use crate::state::Data;
 pub struct Filter(Vec<(String, Value)>, Option<Node>);
 
 impl Filter {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty() && self.1.is_none()
+    }
+
     /// A key the set does not know is refused: ignored, it would find too much.
     pub fn new(data: &Data, set: &Set, filter: Option<&Value>) -> Result<Self> {
         let wanted = match filter {
@@ -107,7 +111,8 @@ fn same(have: &Value, wanted: &Value) -> bool {
         (Value::String(a), Value::String(b)) => {
             a == b || (a.eq_ignore_ascii_case(b) && !a.bytes().any(|c| c.is_ascii_lowercase()))
         }
-        (Value::Number(_) | Value::Bool(_), Value::String(text)) => have.to_string() == *text,
+        (Value::Number(number), Value::String(text)) => number.to_string().as_str() == text,
+        (Value::Bool(flag), Value::String(text)) => text == if *flag { "true" } else { "false" },
         _ => have == wanted,
     }
 }

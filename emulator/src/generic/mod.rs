@@ -16,7 +16,7 @@ use crate::resources::table::{EXTERNAL_ID, Object, Table, map_weight};
 use crate::state::{Data, State, now_ms};
 
 pub use filter::Filter;
-pub use read::page;
+pub use read::{answer, page, paged};
 pub use write::apply_change;
 
 /// A request that no row of a set covers. The parameters are the path segments that `{}` stands for.

@@ -59,12 +59,15 @@ pub fn paged<T>(body: &Object, max: usize, all: impl Iterator<Item = T>) -> Resu
 
 /// The same as an answer.
 pub fn page(body: &Object, max: usize, all: impl Iterator<Item = Value>) -> Result<Value> {
-    let (items, next) = paged(body, max, all)?;
+    Ok(answer(paged(body, max, all)?))
+}
+
+pub fn answer((items, next): (Vec<Value>, Option<String>)) -> Value {
     let mut answer = json!({ "items": items });
     if let (Some(next), Value::Object(map)) = (next, &mut answer) {
         map.insert("nextCursor".into(), json!(next));
     }
-    Ok(answer)
+    answer
 }
 
 impl At<'_> {
@@ -78,6 +81,11 @@ impl At<'_> {
         };
         // The filter sees what the answer shows, so that progress counts.
         let ids = view.data.table(self.table).into_iter().flat_map(|t| t.rows.keys().copied());
+        if filter.is_empty() && search.is_empty() && keys.is_empty() {
+            // Nothing to look into, so only the rows of the page are taken out.
+            let (ids, next) = paged(body, max, ids)?;
+            return Ok(answer((ids.iter().filter_map(|id| self.shown(view, *id)).collect(), next)));
+        }
         let mut rows = ids.filter_map(|id| self.row(view, id)).filter(|row| filter.matches(row) && hit(row));
         if keys.is_empty() {
             return page(body, max, rows.map(Value::Object));

@@ -117,7 +117,6 @@ impl At<'_> {
         if !existing.is_empty() {
             return Err(ApiError::duplicated(409, format!("Already in use: {}", set.noun), existing));
         }
-        let first = ctx.data.next_id;
         let mut ready = Vec::with_capacity(rows.len());
         for (old, mut row) in rows {
             ctx.id = old.unwrap_or_else(|| {
@@ -131,11 +130,8 @@ impl At<'_> {
                 let kept = before.as_ref().filter(|_| *field == "createdTime").and_then(|b| b.get(*field).cloned());
                 row.insert((*field).into(), kept.unwrap_or_else(|| json!(ctx.now)));
             }
-            if let Some(make) = set.make
-                && let Err(e) = make(ctx, before.as_ref(), &mut row)
-            {
-                ctx.data.next_id = first;
-                return Err(e);
+            if let Some(make) = set.make {
+                make(ctx, before.as_ref(), &mut row)?;
             }
             ready.push((ctx.id, row));
         }

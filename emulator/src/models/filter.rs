@@ -24,6 +24,9 @@ pub trait Values {
     fn has_container(&self, container: &str) -> bool;
 }
 
+/// Name of a bound, the value it is for, and the order that fits.
+type Bound<'a> = (&'a str, &'a Value, fn(Ordering) -> bool);
+
 /// Views and parameters of one request.
 pub struct Eval<'a> {
     pub data: &'a Data,
@@ -161,7 +164,7 @@ impl<'a> Eval<'a> {
 
     /// Lower bounds are asked of one value, upper ones of the other.
     fn in_range<V: Values + ?Sized>(&self, row: &V, body: &Value, low: &Value, high: &Value) -> Result<bool> {
-        let bounds: [(&str, &Value, fn(Ordering) -> bool); 4] = [
+        let bounds: [Bound; 4] = [
             ("gte", low, Ordering::is_ge),
             ("gt", low, Ordering::is_gt),
             ("lte", high, Ordering::is_le),

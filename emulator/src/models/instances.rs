@@ -9,7 +9,7 @@ use super::filter::{Eval, Values};
 use super::schema::{container, source_name, views};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{object, page, text};
+use crate::generic::{answer, object, paged, text};
 use crate::resources::table::{Object, map_weight};
 use crate::resources::{compare, items};
 use crate::state::State;
@@ -277,9 +277,9 @@ pub fn list(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     sort(&eval, body.get("sort"), &mut found)?;
     body.entry("limit").or_insert(json!(1000));
     let all = everything(&sources);
-    let answers = found.into_iter().map(|i| shown(&eval, i, &all).unwrap_or_default());
-    let answer = page(&body, 1000, answers)?;
-    finish(&eval, &body, &sources, answer)
+    let (page, next) = paged(&body, 1000, found.into_iter())?;
+    let items = page.into_iter().map(|i| shown(&eval, i, &all)).collect::<Result<_>>()?;
+    finish(&eval, &body, &sources, answer((items, next)))
 }
 
 /// Texts of a view, or of the properties named, that hold the words.
@@ -327,11 +327,10 @@ pub fn search(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     sort(&eval, body.get("sort"), &mut found)?;
     let sources = [view];
     let all = everything(&sources);
-    let answers = found.into_iter().map(|i| shown(&eval, i, &all).unwrap_or_default());
     body.entry("limit").or_insert(json!(1000));
-    let mut answer = page(&body, 1000, answers)?;
-    answer.as_object_mut().map(|a| a.remove("nextCursor"));
-    finish(&eval, &body, &sources, answer)
+    let (page, _) = paged(&body, 1000, found.into_iter())?;
+    let items = page.into_iter().map(|i| shown(&eval, i, &all)).collect::<Result<_>>()?;
+    finish(&eval, &body, &sources, answer((items, None)))
 }
 
 pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {

@@ -42,6 +42,7 @@ cargo xtask COMMAND
   inventory --resources FILE [--write]
                         what an inventory of the API has that the table of operations has not, and the reverse
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
+  bench list [--rounds N]        a million items page by page, side by side; needs the laboratory
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
 

@@ -36,10 +36,15 @@ pub fn build(lab: &Path, dir: &Path) -> Res<Built> {
         sh::run(&mut cc).map(|()| out)
     };
     let clients = vec![
-        Client { label: "raw socket", program: c("rawbench", &["-lisal", "-ldeflate", "-lz", "-lm"])? },
-        Client { label: "hyper", program: rust("hyperc") },
-        Client { label: "reqwest", program: rust("reqwestc") },
-        Client { label: "libcurl", program: c("curlbench", &["-lcurl", "-lm"])? },
+        Client {
+            label: "raw socket",
+            program: c("rawbench", &["-lisal", "-ldeflate", "-lz", "-lm"])?,
+            project: "p",
+            more: &[],
+        },
+        Client { label: "hyper", program: rust("hyperc"), project: "p", more: &[] },
+        Client { label: "reqwest", program: rust("reqwestc"), project: "p", more: &[] },
+        Client { label: "libcurl", program: c("curlbench", &["-lcurl", "-lm"])?, project: "p", more: &[] },
     ];
     Ok(Built { server: rust("loadserver"), clients })
 }

@@ -4,6 +4,7 @@
 //! program of this project and the server a few lines in this crate.
 
 mod lab;
+mod list;
 mod measure;
 mod server;
 mod throttle;
@@ -36,11 +37,13 @@ pub fn command(args: &[String]) -> Res<()> {
     match words.as_slice() {
         ["requests"] => requests(5),
         ["requests", "--rounds", n] => requests(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
+        ["list"] => list::run(5),
+        ["list", "--rounds", n] => list::run(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         ["throttle"] => throttle::run(60),
         ["throttle", "--seconds", n] => throttle::run(n.parse().map_err(|_| format!("--seconds {n}: not a number"))?),
         // What this command starts for itself.
         ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
-        _ => Err("usage: cargo xtask bench requests [--rounds N] | throttle [--seconds N]".into()),
+        _ => Err("usage: cargo xtask bench requests [--rounds N] | list [--rounds N] | throttle [--seconds N]".into()),
     }
 }
 
@@ -52,7 +55,7 @@ fn requests(rounds: u32) -> Res<()> {
     let ours = dir.join("requests");
     let source = sh::root().join("benches/requests.c");
     sh::compile_c(&[source], &ours, &lib, &["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror"])?;
-    let mut clients = vec![Client { label: "libcognite", program: ours }];
+    let mut clients = vec![Client { label: "libcognite", program: ours, project: "p", more: &[] }];
     let port = free_port()?;
     let server = match lab {
         Some(from) => {
@@ -62,7 +65,7 @@ fn requests(rounds: u32) -> Res<()> {
         }
         None => {
             println!("no ../shared/perf: the peer is libcurl only, the server one of this crate");
-            clients.push(Client { label: "libcurl", program: own_peer(&dir)? });
+            clients.push(Client { label: "libcurl", program: own_peer(&dir)?, project: "p", more: &[] });
             let this = std::env::current_exe().map_err(|e| e.to_string())?;
             start(&this, &["bench", "serve", &port.to_string()], port)?
         }

@@ -2615,15 +2615,16 @@ COGNITE_CHECKED cognite_status cognite_queue_new(uint64_t limit,
 /**
  * What an event loop waits on (poll, epoll, kqueue, select): a file descriptor that is readable exactly while
  * cognite_queue_next() would not answer EMPTY, that is, while a completion is there, and from cognite_queue_close() on.
- * Never read it, write it or close it.
+ * On Windows a HANDLE of a manual-reset event that is signalled exactly then, for WaitForMultipleObjects. Never read it,
+ * write it, set it or close it.
  *
  * @param queue  The queue, or NULL.
- * @return The descriptor, the same at every call; -1 for NULL and on systems that have none: there, wait with
- *         cognite_queue_next().
+ * @return The descriptor or HANDLE, the same at every call; -1 for NULL.
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** the queue; valid until it is freed. **Since:** 0.1.0
  */
-COGNITE_API intptr_t cognite_queue_os_handle(const cognite_queue *queue);
+COGNITE_API
+intptr_t cognite_queue_os_handle(const cognite_queue *queue);
 
 /**
  * Takes the oldest completion out. `COGNITE_OK` says that there was one; how its call went is in the completion.

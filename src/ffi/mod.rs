@@ -61,5 +61,8 @@ pub mod testing;
 
 pub(crate) mod guard;
 pub(crate) mod handle;
-pub(crate) mod notify;
+pub mod notify;
 pub(crate) mod text;
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,9 @@ impl Service {
         }
         let class = self.faults.get(&sent[0]).copied().unwrap_or(Class::Good);
         // What is in doubt may have been done or not.
-        if matches!(class, Class::Good | Class::Garbage) || (class.place() == Place::Unknown && sent[0] % 2 == 0) {
+        if matches!(class, Class::Good | Class::Garbage)
+            || (class.place() == Place::Unknown && sent[0].is_multiple_of(2))
+        {
             self.applied.lock().unwrap().extend(&sent);
         }
         match class {

@@ -122,9 +122,8 @@ struct Faults(Map<String, Value>);
 
 impl Faults {
     fn add(&mut self, kind: &str, what: Value) {
-        match self.0.entry(kind).or_insert_with(|| json!([])) {
-            Value::Array(list) => list.push(what),
-            _ => {}
+        if let Value::Array(list) = self.0.entry(kind).or_insert_with(|| json!([])) {
+            list.push(what);
         }
     }
 

@@ -43,7 +43,7 @@ pub fn items(given: &[Bytes], verb: &str) -> Result<Vec<Item>, Error> {
             rest.push_str(&format!("{}:{},", raw::quoted(name), String::from_utf8_lossy(value)));
         }
         for part in rows.chunks(ROWS.min(VALUES / columns).max(1)) {
-            let numbers: Vec<Bytes> = part.iter().map(|row| number(row)).collect();
+            let numbers: Vec<Bytes> = part.iter().map(number).collect();
             let name = format!("{{\"{key}\":{id},\"rows\":[{}]}}", text(&numbers));
             let json = format!("{{{rest}\"rows\":[{}]}}", text(part));
             out.push(Item { json: json.into(), name: Some(name.into()) });

@@ -49,6 +49,7 @@ cargo xtask COMMAND
                         what an inventory of the API has that the table of operations has not, and the reverse
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
   bench http2 [--rounds N]       HTTP/1.1 and HTTP/2 side by side, near and 30 ms away
+  bench list [--rounds N]        a million items page by page, side by side; needs the laboratory
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
 

@@ -19,17 +19,18 @@ pub struct Client {
 }
 
 pub struct Run {
-    label: &'static str,
-    task: &'static str,
-    round: u32,
+    pub label: &'static str,
+    pub task: &'static str,
+    pub round: u32,
     /// Microseconds of CPU per request; of the whole process for t7.
-    cpu: f64,
+    pub cpu: f64,
     /// Microseconds per request; from the start of the process to the first answer for t7.
-    wall: f64,
+    pub wall: f64,
     p50: f64,
     p99: f64,
     /// Other processes took so much that the run says little.
-    disturbed: bool,
+    pub disturbed: bool,
+    pub rss_mib: f64,
 }
 
 pub fn run(client: &Client, task: &'static str, n: u32, round: u32, server: &Server) -> Res<Run> {
@@ -57,7 +58,7 @@ pub fn run_with(
     let mut child = command.spawn().map_err(|e| format!("{}: {e}", sh::words(&command)))?;
     let mut out = String::new();
     child.stdout.take().ok_or("no standard output")?.read_to_string(&mut out).map_err(|e| e.to_string())?;
-    let (status, own_cpu) = wait_with_cpu(child)?;
+    let (status, own_cpu, rss_mib) = wait_with_cpu(child)?;
     if status != 0 {
         return Err(format!("{}: status {status}", sh::words(&command)));
     }
@@ -73,7 +74,8 @@ pub fn run_with(
     };
     let disturbed = foreign > (0.05 * took).max(0.05);
     let (p50, p99) = (of("p50_us"), of("p99_us"));
-    Ok(Run { label: client.label, task, round, cpu: cpu * 1e6, wall: wall * 1e6, p50, p99, disturbed })
+    let (cpu, wall) = (cpu * 1e6, wall * 1e6);
+    Ok(Run { label: client.label, task: name, round, cpu, wall, p50, p99, disturbed, rss_mib })
 }
 
 fn monotonic_s() -> f64 {
@@ -83,8 +85,8 @@ fn monotonic_s() -> f64 {
     t.tv_sec as f64 + t.tv_nsec as f64 * 1e-9
 }
 
-/// Waits for the child; its exit status and the CPU time of its whole life, in seconds.
-fn wait_with_cpu(child: std::process::Child) -> Res<(i32, f64)> {
+/// Waits for the child; its exit status, the CPU time of its whole life in seconds, its largest size in MiB.
+fn wait_with_cpu(child: std::process::Child) -> Res<(i32, f64, f64)> {
     let mut status = 0;
     // SAFETY: rusage is plain numbers; wait4 writes to the two places given. The child is not waited for anywhere else.
     let (pid, usage) = unsafe {
@@ -95,7 +97,7 @@ fn wait_with_cpu(child: std::process::Child) -> Res<(i32, f64)> {
         return Err(format!("wait4: {}", std::io::Error::last_os_error()));
     }
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
-    Ok((status, seconds(usage.ru_utime) + seconds(usage.ru_stime)))
+    Ok((status, seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 / 1024.0))
 }
 
 /// CPU time of all processes since the machine started, in seconds.
@@ -124,7 +126,7 @@ fn wait_until_quiet() {
     }
 }
 
-fn median(mut v: Vec<f64>) -> f64 {
+pub fn median(mut v: Vec<f64>) -> f64 {
     v.sort_by(f64::total_cmp);
     match v.len() {
         0 => f64::NAN,

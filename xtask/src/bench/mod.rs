@@ -5,6 +5,7 @@
 
 mod datapoints;
 mod lab;
+mod list;
 mod measure;
 mod server;
 mod throttle;
@@ -37,6 +38,8 @@ pub fn command(args: &[String]) -> Res<()> {
     match words.as_slice() {
         ["requests"] => requests(5),
         ["requests", "--rounds", n] => requests(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
+        ["list"] => list::run(5),
+        ["list", "--rounds", n] => list::run(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         ["throttle"] => throttle::run(60),
         ["throttle", "--seconds", n] => throttle::run(n.parse().map_err(|_| format!("--seconds {n}: not a number"))?),
         ["datapoints"] => datapoints::run(5),
@@ -46,8 +49,9 @@ pub fn command(args: &[String]) -> Res<()> {
         ["http2", "--rounds", n] => http2(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         // What this command starts for itself.
         ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
-        _ => Err("usage: cargo xtask bench requests [--rounds N] | datapoints [--rounds N] | throttle [--seconds N] | http2 [--rounds N]"
-            .into()),
+        _ => {
+            Err("usage: cargo xtask bench requests|list|datapoints|http2 [--rounds N] | throttle [--seconds N]".into())
+        }
     }
 }
 

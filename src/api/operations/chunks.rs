@@ -212,7 +212,7 @@ fn divide(items: &[Item], positions: &[u32], error: &Error) -> (Vec<u32>, Vec<Ve
     let names =
         |list: &Option<Vec<Value>>| list.iter().flatten().map(|v| (v.to_string(), 0)).collect::<HashMap<_, _>>();
     let (missing, mut named) = (names(&d.missing), names(&d.duplicated));
-    named.extend(missing.iter().map(|(k, _)| (k.clone(), 0)));
+    named.extend(missing.keys().map(|k| (k.clone(), 0)));
     if !named.is_empty() {
         let mut bad = Vec::new();
         let mut good = Vec::new();

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::answer::unusable;
 use super::lanes::Lanes;
@@ -94,7 +95,8 @@ pub async fn write(items: &[Item], plan: &Plan, limits: &Limits, tail: &str, pos
             waiting.push_back(Chunk { positions, order });
             order += 1;
         }
-        if !phase_of(items, waiting, limits, tail, post, &mut out).await {
+        let request = Request { items, plan, limits, tail, post };
+        if !request.all(waiting, &mut out).await {
             break;
         }
     }
@@ -102,46 +104,62 @@ pub async fn write(items: &[Item], plan: &Plan, limits: &Limits, tail: &str, pos
     out
 }
 
-/// False: something from outside ended the operation, and nothing more is to be sent.
-async fn phase_of(
-    items: &[Item],
-    mut waiting: VecDeque<Chunk>,
-    limits: &Limits,
-    tail: &str,
-    post: &Post<'_>,
-    out: &mut Outcome,
-) -> bool {
-    let mut running = Lanes::none();
-    let mut going = true;
-    loop {
-        while going && running.len() < limits.in_flight.max(1) {
-            let Some(chunk) = waiting.pop_front() else { break };
-            // Until there is word of them.
-            out.place(&chunk.positions, Place::Unknown);
-            let sent = contained(post(body(items, &chunk.positions, tail)));
-            running.start(chunk.order, async move {
-                let result = sent.await.and_then(|r| r);
-                (chunk, result)
-            });
-        }
-        let Some((_, (chunk, result))) = running.next().await else { return going };
-        match result.and_then(|answer| answered(answer, limits.answers, out)) {
-            Ok(answers) => out.succeed(&chunk.positions, answers),
-            Err(error) if divisible(&error, limits) && chunk.positions.len() > 1 => {
-                let (named, rest) = divide(items, &chunk.positions, &error);
-                if !named.is_empty() {
-                    out.fail(chunk.order, named, Place::Failed, error);
+/// What the requests of an operation have in common.
+struct Request<'a, 'p> {
+    items: &'a [Item],
+    plan: &'a Plan,
+    limits: &'a Limits,
+    tail: &'a str,
+    post: &'a Post<'p>,
+}
+
+impl Request<'_, '_> {
+    /// Sends what waits. False: something from outside ended the operation, and nothing more is to be sent.
+    async fn all(&self, mut waiting: VecDeque<Chunk>, out: &mut Outcome) -> bool {
+        let mut running = Lanes::none();
+        let mut most = self.limits.in_flight.max(1);
+        let mut going = true;
+        loop {
+            while going && running.len() < most {
+                let Some(mut chunk) = waiting.pop_front() else { break };
+                if let Some(needs) = &self.plan.needs {
+                    // Of a request that was divided the first part may have failed.
+                    chunk.positions = with_parents(&chunk.positions, needs, out);
                 }
-                for positions in rest.into_iter().rev() {
-                    out.place(&positions, Place::Skipped);
-                    waiting.push_front(Chunk { positions, order: chunk.order });
+                if chunk.positions.is_empty() {
+                    continue;
                 }
+                // Until there is word of them.
+                out.place(&chunk.positions, Place::Unknown);
+                let sent = contained((self.post)(body(self.items, &chunk.positions, self.tail)));
+                running.start(chunk.order, async move {
+                    let result = sent.await.and_then(|r| r);
+                    (chunk, result)
+                });
             }
-            Err(mut error) => {
-                let place = place_of(&error);
-                error.detail_mut().in_doubt = place == Place::Unknown;
-                going &= !ends(&error);
-                out.fail(chunk.order, chunk.positions, place, error);
+            let Some((_, (chunk, result))) = running.next().await else { return going };
+            match result.and_then(|answer| answered(answer, self.limits.answers, out)) {
+                Ok(answers) => out.succeed(&chunk.positions, answers),
+                Err(error) if divisible(&error, self.limits) && chunk.positions.len() > 1 => {
+                    let (named, rest) = divide(self.items, &chunk.positions, &error);
+                    if !named.is_empty() {
+                        out.fail(chunk.order, named, Place::Failed, error);
+                    }
+                    for positions in rest.into_iter().rev() {
+                        out.place(&positions, Place::Skipped);
+                        waiting.push_front(Chunk { positions, order: chunk.order });
+                    }
+                    if self.plan.needs.is_some() || self.plan.phases.len() > 1 {
+                        // What was in one request may depend on each other: one part after the other.
+                        most = 1;
+                    }
+                }
+                Err(mut error) => {
+                    let place = place_of(&error);
+                    error.detail_mut().in_doubt = place == Place::Unknown;
+                    going &= !ends(&error);
+                    out.fail(chunk.order, chunk.positions, place, error);
+                }
             }
         }
     }
@@ -191,17 +209,19 @@ fn divisible(error: &Error, limits: &Limits) -> bool {
 /// when it named none or not clearly, two halves.
 fn divide(items: &[Item], positions: &[u32], error: &Error) -> (Vec<u32>, Vec<Vec<u32>>) {
     let d = error.detail();
-    let mut named: HashMap<String, u32> = HashMap::new();
-    for value in d.missing.iter().chain(d.duplicated.iter()).flatten() {
-        named.insert(value.to_string(), 0);
-    }
+    let names =
+        |list: &Option<Vec<Value>>| list.iter().flatten().map(|v| (v.to_string(), 0)).collect::<HashMap<_, _>>();
+    let (missing, mut named) = (names(&d.missing), names(&d.duplicated));
+    named.extend(missing.keys().map(|k| (k.clone(), 0)));
     if !named.is_empty() {
         let mut bad = Vec::new();
         let mut good = Vec::new();
         for &i in positions {
             let hit = items.get(i as usize).and_then(|item| {
                 let keys = raw::identifiers(item.name());
-                keys.into_iter().find(|k| named.contains_key(k))
+                // Missing is the item itself only where it is given by its name; else it is what the item refers to.
+                let whole = serde_json::from_slice::<Value>(item.name()).map(|v| v.to_string()).unwrap_or_default();
+                keys.into_iter().find(|k| named.contains_key(k) && (!missing.contains_key(k) || *k == whole))
             });
             match hit {
                 Some(key) => {

@@ -46,6 +46,8 @@ struct Service {
     bad: BTreeSet<u32>,
     /// Whether it says which of them it was.
     names: bool,
+    /// Refuses items whose parent it does not have and is not sent with them.
+    needs: Vec<Option<u32>>,
     applied: Mutex<Vec<u32>>,
     requests: Mutex<Vec<Vec<u32>>>,
     under_way: AtomicUsize,
@@ -88,7 +90,11 @@ impl Service {
         if self.cancel_after.is_some_and(|n| number > n) {
             return Err(Error::new(Status::Cancelled, "cancelled"));
         }
-        let bad: Vec<u32> = sent.iter().copied().filter(|n| self.bad.contains(n)).collect();
+        let orphan = |n: u32| {
+            let parent = self.needs.get(n as usize).copied().flatten();
+            parent.is_some_and(|p| !sent.contains(&p) && !self.applied.lock().unwrap().contains(&p))
+        };
+        let bad: Vec<u32> = sent.iter().copied().filter(|n| self.bad.contains(n) || orphan(*n)).collect();
         if !bad.is_empty() {
             let named = bad.iter().map(|n| serde_json::json!({"externalId": n.to_string()})).collect();
             return Err(refusal(409).with(|d| d.duplicated = self.names.then_some(named)));
@@ -301,6 +307,56 @@ fn children_go_only_with_or_after_their_parent() {
         assert_eq!(places, expected, "seed {seed}");
         check(&service, &items, outcome, &places, &limits);
     }
+}
+
+#[test]
+fn parts_of_a_divided_request_keep_their_order() {
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let items: Vec<Item> = (0..random.u32(2..60)).map(item).collect();
+        let count = items.len() as u32;
+        let needs: Vec<Option<u32>> =
+            (0..count).map(|n| (n > 0 && random.u8(0..8) > 0).then(|| random.u32(0..n))).collect();
+        let bad: BTreeSet<u32> = (0..count).filter(|_| random.u8(0..12) == 0).collect();
+        let mut expected: Vec<Place> = Vec::new();
+        for n in 0..count {
+            let there = needs[n as usize].is_none_or(|p| expected[p as usize] == Place::Succeeded);
+            expected.push(if bad.contains(&n) || !there { Place::Failed } else { Place::Succeeded });
+        }
+        let service = Arc::new(Service { bad, needs: needs.clone(), names: random.bool(), ..Service::default() });
+        let limits = Limits { items: 100, bytes: usize::MAX, in_flight: 5, split: true, answers: Answers::Items };
+        let plan = Plan { phases: vec![(0..count).collect()], needs: Some(needs) };
+        let outcome = run(&service, &items, &plan, &limits);
+        let places: Vec<Place> = (0..count).map(|n| outcome.place_of(n)).collect();
+        for (n, (place, wanted)) in places.iter().zip(&expected).enumerate() {
+            // What lacks its parent may have been refused with it or left out.
+            let left_out = *place == Place::Skipped && *wanted == Place::Failed;
+            assert!(place == wanted || left_out, "seed {seed}: {n} is {place:?}, not {wanted:?}");
+        }
+        check(&service, &items, outcome, &places, &limits);
+    }
+}
+
+#[test]
+fn what_an_item_refers_to_is_not_the_item() {
+    // The label "5" is missing, not the item of that name.
+    let items: Vec<Item> = (0..8)
+        .map(|n| Item { json: format!("{{\"externalId\":\"{n}\",\"name\":\"n\"}}").into(), name: None })
+        .collect();
+    let post = |body: Vec<u8>| -> Posted<'_> {
+        Box::pin(async move {
+            let text = String::from_utf8(body).unwrap();
+            match text.contains("\"3\"") {
+                true => Err(refusal(400).with(|d| d.missing = Some(vec![serde_json::json!({"externalId": "5"})]))),
+                false => Ok(good(text)),
+            }
+        })
+    };
+    let limits = Limits { items: 10, bytes: 1000, in_flight: 1, split: true, answers: Answers::Items };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime.block_on(write(&items, &Plan::any(8), &limits, "", &post));
+    let failed: Vec<u32> = (0..8).filter(|n| outcome.place_of(*n) != Place::Succeeded).collect();
+    assert_eq!(failed, [3]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use arbitrary::Unstructured;
 use cognite::ffi::log::cognite_log_callback;
 use cognite::ffi::logins::{cognite_device_code_prompt, cognite_open_url};
 use cognite::ffi::notify::{cognite_done, cognite_notify};
+use cognite::ffi::operation::cognite_operation;
 use cognite::ffi::queue::cognite_completion;
 use cognite::ffi::request::cognite_request;
 use cognite::ffi::token_provider::{cognite_destroy, cognite_token_provider};
@@ -95,9 +96,10 @@ fn pick(input: &mut Input<'_>, most: u8) -> u8 {
 fn handle(scene: &mut Scene, input: &mut Input<'_>, kind: Kind) -> *mut c_void {
     let name = scene.name;
     let takes = name.ends_with("_free") || name.starts_with("cognite_token_request_");
-    let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose"]
+    let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose", "_operate"]
         .iter()
-        .any(|s| name.strip_prefix("cognite_client").is_some_and(|rest| rest.starts_with(s)));
+        .any(|s| name.strip_prefix("cognite_client").is_some_and(|rest| rest.starts_with(s)))
+        || name == "cognite_pages_new";
     let choice = pick(input, 15);
     let fits = |l: &Live| match choice {
         1 => l.kind != kind,
@@ -410,6 +412,49 @@ impl Draw for *mut cognite_completion {
         let raw = sized(scene, input, value, size_of::<cognite_completion>());
         scene.completion(raw);
         raw
+    }
+}
+
+impl Draw for *const cognite_operation {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        const NAMES: [&std::ffi::CStr; 8] = [
+            c"assets.list",
+            c"assets.create",
+            c"assets.retrieve",
+            c"assets.delete",
+            c"events.update",
+            c"raw.rows.insert",
+            c"timeseries.upsert",
+            c"assets.aggregate",
+        ];
+        const ARGUMENTS: [&str; 6] = [
+            "{}",
+            "{\"limit\":3}",
+            "{\"items\":[{\"externalId\":\"a\",\"name\":\"b\"},{\"externalId\":\"a\"}]}",
+            "{\"ids\":[1,2],\"external_ids\":[\"x\"]}",
+            "{\"filter\":{\"name\":\"x\"},\"limit\":null,\"partitions\":3}",
+            "{\"db_name\":\"d\",\"table_name\":\"t\",\"items\":[{\"key\":\"k\",\"columns\":{}}]}",
+        ];
+        let name = match input.choose(&NAMES) {
+            Ok(n) if pick(input, 7) != 0 => n.as_ptr(),
+            _ => text(scene, input),
+        };
+        scene.last = None;
+        let arguments = match input.choose(&ARGUMENTS) {
+            Ok(a) if pick(input, 3) != 0 => keep(scene, a.as_bytes()),
+            _ => text(scene, input),
+        };
+        let value = cognite_operation {
+            struct_size: 0,
+            name,
+            arguments,
+            arguments_len: usize::draw(scene, input),
+            timeout_ms: [0, 1, 5, 20, 604_800_001, u64::MAX][usize::from(pick(input, 5))],
+            flags: [0, 1, 2, u32::MAX][usize::from(pick(input, 3))],
+            reserved: u32::from(pick(input, 15) == 0),
+            cancel: if pick(input, 1) == 0 { null() } else { handle(scene, input, Kind::Cancel).cast() },
+        };
+        sized(scene, input, value, offset_of!(cognite_operation, cancel))
     }
 }
 

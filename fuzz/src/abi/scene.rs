@@ -13,6 +13,7 @@ use cognite::ffi::credentials::{cognite_credentials, cognite_credentials_free};
 use cognite::ffi::error::{cognite_error, cognite_error_free, cognite_error_message, cognite_error_status};
 use cognite::ffi::global::cognite_global_apply_settings;
 use cognite::ffi::log::cognite_log_set_callback;
+use cognite::ffi::pages::{cognite_pages, cognite_pages_free};
 use cognite::ffi::queue::{cognite_completion, cognite_queue, cognite_queue_free};
 use cognite::ffi::response::{cognite_response, cognite_response_free};
 use cognite::ffi::shutdown::cognite_shutdown;
@@ -30,6 +31,7 @@ pub enum Kind {
     Config,
     Credentials,
     Error,
+    Pages,
     Queue,
     Response,
     Request,
@@ -54,6 +56,9 @@ impl Handle for cognite_credentials {
 }
 impl Handle for cognite_error {
     const KIND: Kind = Kind::Error;
+}
+impl Handle for cognite_pages {
+    const KIND: Kind = Kind::Pages;
 }
 impl Handle for cognite_queue {
     const KIND: Kind = Kind::Queue;
@@ -258,6 +263,7 @@ fn free(live: Live) {
             Kind::Config => cognite_config_free(live.raw.cast()),
             Kind::Credentials => cognite_credentials_free(live.raw.cast()),
             Kind::Error => cognite_error_free(live.raw.cast()),
+            Kind::Pages => cognite_pages_free(live.raw.cast()),
             Kind::Queue => cognite_queue_free(live.raw.cast()),
             Kind::Response => cognite_response_free(live.raw.cast()),
             Kind::Request => {

@@ -61,6 +61,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         error::cognite_error_request_id,
         error::cognite_error_retry_after_ms,
         error::cognite_error_status,
+        pages::cognite_pages_free,
         queue::cognite_queue_close,
         queue::cognite_queue_free,
         queue::cognite_queue_os_handle,
@@ -69,6 +70,8 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         response::cognite_response_free,
         response::cognite_response_headers_json,
         response::cognite_response_http_status,
+        response::cognite_response_item_count,
+        response::cognite_response_next_cursor,
         response::cognite_response_request_id,
         shutdown::cognite_shutdown,
         status::cognite_status_name,
@@ -96,6 +99,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         global_threads::cognite_global_set_thread_name_prefix,
         global_threads::cognite_global_set_thread_stack_size,
         global::cognite_global_settings,
+        operation::cognite_operations_json,
         usage::cognite_process_usage,
         response::cognite_response_body,
         response::cognite_response_header,
@@ -140,7 +144,10 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         login_settings::cognite_credentials_set_redirect_port,
         global::cognite_global_apply_settings,
         global_values::cognite_global_set_status_forcelist,
+        pages::cognite_pages_next,
+        pages::cognite_pages_next_async,
         queue::cognite_queue_new,
+        response::cognite_response_item,
         token_provider::cognite_token_request_fail,
     ]
     unsafe extern "C" fn(_, _, _, _) -> _: [
@@ -149,6 +156,8 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         diagnose::cognite_client_diagnose,
         diagnose::cognite_client_diagnose_async,
         client::cognite_client_load,
+        operation::cognite_client_operate,
+        operation::cognite_client_operate_async,
         config::cognite_config_load,
         config_network::cognite_config_set_ca_pem,
         config_values::cognite_config_set_header,
@@ -167,6 +176,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         login_settings::cognite_credentials_set_device_code_prompt,
         login_settings::cognite_credentials_set_open_url,
         log::cognite_log_set_callback,
+        pages::cognite_pages_new,
     ]
     unsafe extern "C" fn(_, _, _, _, _, _) -> _: [
         client::cognite_client_default,

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use cognite::api::operations::answer::{Spliced, cursor_at_end, page};
 use cognite::auth::authority::Authority;
 use cognite::auth::secret::Secret;
 use cognite::auth::token_endpoint::{Asked, FormAnswer};
@@ -93,6 +94,28 @@ pub fn authority(data: &[u8]) {
             }
         }
     }
+}
+
+/// A page of a list: where its elements lie, and pages put together.
+pub fn list_page(body: &[u8]) {
+    let quick = cursor_at_end(body);
+    let Ok(Some(found)) = page(body) else { return };
+    let whole: serde_json::Value = serde_json::from_slice(body).expect("what is a page is JSON");
+    let mut spliced = Spliced::open();
+    for (from, to) in &found.items {
+        let element = &body[*from as usize..*to as usize];
+        serde_json::from_slice::<serde::de::IgnoredAny>(element).expect("an element is JSON");
+        spliced.add(element);
+    }
+    // The same, read by somebody else.
+    assert_eq!(whole["items"].as_array().map(Vec::len), Some(found.items.len()));
+    assert_eq!(whole.get("nextCursor").and_then(|c| c.as_str()), found.cursor.as_deref());
+    if let Some(quick) = quick {
+        assert_eq!(found.cursor.as_deref(), Some(quick.as_str()));
+    }
+    let cursor = found.cursor.clone();
+    let again = page(&spliced.finish(cursor.as_deref())).expect("ours is JSON").expect("ours has items");
+    assert_eq!((again.items.len(), again.cursor), (found.items.len(), cursor));
 }
 
 /// The text of a `Retry-After`, as it comes and with what header values may hold.

@@ -4,9 +4,12 @@ use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 
 use arbitrary::Unstructured;
+use cognite::ffi::columns::cognite_limits;
 use cognite::ffi::log::cognite_log_callback;
 use cognite::ffi::logins::{cognite_device_code_prompt, cognite_open_url};
 use cognite::ffi::notify::{cognite_done, cognite_notify};
+use cognite::ffi::operation::cognite_operation;
+use cognite::ffi::points::{cognite_column, cognite_insert};
 use cognite::ffi::queue::cognite_completion;
 use cognite::ffi::request::cognite_request;
 use cognite::ffi::token_provider::{cognite_destroy, cognite_token_provider};
@@ -65,11 +68,14 @@ macro_rules! number {
         })*
     };
 }
-number!(() u32 u64 i64 usize isize);
+number!(() u32 u64 i64 usize isize *const i64 *const f64 *const u32 *const u8);
 
 impl Seen for *const c_char {
-    fn seen(self, _: &mut Scene) -> Option<i32> {
-        read(self);
+    fn seen(self, scene: &mut Scene) -> Option<i32> {
+        // Texts one behind the other, told apart by offsets.
+        if scene.name != "cognite_columns_text" {
+            read(self);
+        }
         None
     }
 }
@@ -95,9 +101,12 @@ fn pick(input: &mut Input<'_>, most: u8) -> u8 {
 fn handle(scene: &mut Scene, input: &mut Input<'_>, kind: Kind) -> *mut c_void {
     let name = scene.name;
     let takes = name.ends_with("_free") || name.starts_with("cognite_token_request_");
-    let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose"]
+    let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose", "_operate"]
         .iter()
-        .any(|s| name.strip_prefix("cognite_client").is_some_and(|rest| rest.starts_with(s)));
+        .any(|s| name.strip_prefix("cognite_client").is_some_and(|rest| rest.starts_with(s)))
+        || ["cognite_pages_new", "cognite_points_insert", "cognite_points_delete", "cognite_columns_read"]
+            .iter()
+            .any(|s| name.starts_with(s));
     let choice = pick(input, 15);
     let fits = |l: &Live| match choice {
         1 => l.kind != kind,
@@ -362,6 +371,109 @@ impl Draw for cognite_destroy {
     }
 }
 
+/// Most numbers of an array.
+const ROOM: usize = 64;
+
+/// `ROOM` numbers, of which fewer are said to be there; NULL now and then.
+fn array(scene: &mut Scene, input: &mut Input<'_>) -> *mut u64 {
+    let n = usize::from(pick(input, 40));
+    scene.last = Some(n);
+    if n == 0 {
+        return null();
+    }
+    let to = space(scene, ROOM);
+    for i in 0..n {
+        let number = if pick(input, 3) == 0 { u64::draw(scene, input) } else { 1_700_000_000_000 + i as u64 };
+        unsafe { to.add(i).write(number) };
+    }
+    to
+}
+
+macro_rules! arrays {
+    ($($kind:ty)*) => {
+        $(impl Draw for $kind {
+            fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+                array(scene, input).cast()
+            }
+        })*
+    };
+}
+arrays!(*const i64 *const f64);
+
+impl Draw for *mut i64 {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        if pick(input, 7) == 0 { null() } else { space(scene, ROOM).cast() }
+    }
+}
+
+impl Draw for *mut *const i64 {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        if pick(input, 3) == 0 { null() } else { space(scene, 1).cast() }
+    }
+}
+
+impl Draw for *const cognite_column {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        let mut value: cognite_column = unsafe { std::mem::zeroed() };
+        value.id = i64::from(pick(input, 2)) - 1;
+        value.external_id = if pick(input, 1) == 0 { text(scene, input) } else { std::ptr::null() };
+        value.space = if pick(input, 3) == 0 { text(scene, input) } else { std::ptr::null() };
+        value.timestamps_ms = array(scene, input).cast();
+        value.count = scene.last.unwrap_or(0);
+        match pick(input, 4) {
+            0 => value.states = space(scene, ROOM).cast(),
+            // Texts without a character.
+            1 => (value.text, value.text_offsets) = (space(scene, 1).cast(), space(scene, ROOM).cast()),
+            2 => {}
+            _ => value.numbers = space(scene, ROOM).cast(),
+        }
+        if pick(input, 1) == 0 {
+            (value.status_codes, value.validity) = (space(scene, ROOM).cast(), space(scene, ROOM).cast());
+        }
+        value.reserved = u32::from(pick(input, 15) == 0);
+        sized(scene, input, value, size_of::<cognite_column>())
+    }
+}
+
+impl Draw for *const *const cognite_column {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        let n = usize::from(pick(input, 3));
+        let all: Vec<u64> = (0..n).map(|_| <*const cognite_column>::draw(scene, input) as u64).collect();
+        scene.last = Some(n).filter(|n| *n > 0);
+        if n == 0 {
+            return std::ptr::null();
+        }
+        let to = space(scene, n);
+        unsafe { std::ptr::copy_nonoverlapping(all.as_ptr(), to, n) };
+        to.cast_const().cast()
+    }
+}
+
+/// Up to a week; more is refused.
+fn timeout(input: &mut Input<'_>) -> u64 {
+    [0, 1, 5, 20, 604_800_001, u64::MAX][usize::from(pick(input, 5))]
+}
+
+impl Draw for *const cognite_insert {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        let mut value: cognite_insert = unsafe { std::mem::zeroed() };
+        value.timeout_ms = timeout(input);
+        value.json = u32::from(pick(input, 2));
+        sized(scene, input, value, size_of::<cognite_insert>())
+    }
+}
+
+impl Draw for *const cognite_limits {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        let mut value: cognite_limits = unsafe { std::mem::zeroed() };
+        value.timeout_ms = timeout(input);
+        if pick(input, 1) == 0 {
+            value.cancel = handle(scene, input, Kind::Cancel).cast();
+        }
+        sized(scene, input, value, size_of::<cognite_limits>())
+    }
+}
+
 /// A sized struct in memory that is as large as one may be: as it is now, as it was, of the future, or damaged.
 fn sized<T: Copy>(scene: &mut Scene, input: &mut Input<'_>, value: T, first: usize) -> *mut T {
     const LARGEST: usize = 4096;
@@ -410,6 +522,49 @@ impl Draw for *mut cognite_completion {
         let raw = sized(scene, input, value, size_of::<cognite_completion>());
         scene.completion(raw);
         raw
+    }
+}
+
+impl Draw for *const cognite_operation {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        const NAMES: [&std::ffi::CStr; 8] = [
+            c"assets.list",
+            c"assets.create",
+            c"assets.retrieve",
+            c"assets.delete",
+            c"events.update",
+            c"raw.rows.insert",
+            c"timeseries.upsert",
+            c"assets.aggregate",
+        ];
+        const ARGUMENTS: [&str; 6] = [
+            "{}",
+            "{\"limit\":3}",
+            "{\"items\":[{\"externalId\":\"a\",\"name\":\"b\"},{\"externalId\":\"a\"}]}",
+            "{\"ids\":[1,2],\"external_ids\":[\"x\"]}",
+            "{\"filter\":{\"name\":\"x\"},\"limit\":null,\"partitions\":3}",
+            "{\"db_name\":\"d\",\"table_name\":\"t\",\"items\":[{\"key\":\"k\",\"columns\":{}}]}",
+        ];
+        let name = match input.choose(&NAMES) {
+            Ok(n) if pick(input, 7) != 0 => n.as_ptr(),
+            _ => text(scene, input),
+        };
+        scene.last = None;
+        let arguments = match input.choose(&ARGUMENTS) {
+            Ok(a) if pick(input, 3) != 0 => keep(scene, a.as_bytes()),
+            _ => text(scene, input),
+        };
+        let value = cognite_operation {
+            struct_size: 0,
+            name,
+            arguments,
+            arguments_len: usize::draw(scene, input),
+            timeout_ms: [0, 1, 5, 20, 604_800_001, u64::MAX][usize::from(pick(input, 5))],
+            flags: [0, 1, 2, u32::MAX][usize::from(pick(input, 3))],
+            reserved: u32::from(pick(input, 15) == 0),
+            cancel: if pick(input, 1) == 0 { null() } else { handle(scene, input, Kind::Cancel).cast() },
+        };
+        sized(scene, input, value, offset_of!(cognite_operation, cancel))
     }
 }
 

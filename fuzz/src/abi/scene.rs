@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use arbitrary::Unstructured;
 use cognite::ffi::cancel::{cognite_cancel, cognite_cancel_free};
 use cognite::ffi::client::{cognite_client, cognite_client_free, cognite_client_load, cognite_client_new};
+use cognite::ffi::columns::{cognite_columns, cognite_columns_free};
 use cognite::ffi::config::{cognite_config, cognite_config_free, cognite_config_load};
 use cognite::ffi::config_values::cognite_config_set_credentials;
 use cognite::ffi::credentials::{cognite_credentials, cognite_credentials_free};
 use cognite::ffi::error::{cognite_error, cognite_error_free, cognite_error_message, cognite_error_status};
 use cognite::ffi::global::cognite_global_apply_settings;
 use cognite::ffi::log::cognite_log_set_callback;
+use cognite::ffi::pages::{cognite_pages, cognite_pages_free};
+use cognite::ffi::points::{cognite_points, cognite_points_free};
 use cognite::ffi::queue::{cognite_completion, cognite_queue, cognite_queue_free};
 use cognite::ffi::response::{cognite_response, cognite_response_free};
 use cognite::ffi::shutdown::cognite_shutdown;
@@ -27,9 +30,12 @@ use super::host;
 pub enum Kind {
     Cancel,
     Client,
+    Columns,
     Config,
     Credentials,
     Error,
+    Pages,
+    Points,
     Queue,
     Response,
     Request,
@@ -54,6 +60,15 @@ impl Handle for cognite_credentials {
 }
 impl Handle for cognite_error {
     const KIND: Kind = Kind::Error;
+}
+impl Handle for cognite_pages {
+    const KIND: Kind = Kind::Pages;
+}
+impl Handle for cognite_columns {
+    const KIND: Kind = Kind::Columns;
+}
+impl Handle for cognite_points {
+    const KIND: Kind = Kind::Points;
 }
 impl Handle for cognite_queue {
     const KIND: Kind = Kind::Queue;
@@ -258,6 +273,9 @@ fn free(live: Live) {
             Kind::Config => cognite_config_free(live.raw.cast()),
             Kind::Credentials => cognite_credentials_free(live.raw.cast()),
             Kind::Error => cognite_error_free(live.raw.cast()),
+            Kind::Pages => cognite_pages_free(live.raw.cast()),
+            Kind::Columns => cognite_columns_free(live.raw.cast()),
+            Kind::Points => cognite_points_free(live.raw.cast()),
             Kind::Queue => cognite_queue_free(live.raw.cast()),
             Kind::Response => cognite_response_free(live.raw.cast()),
             Kind::Request => {

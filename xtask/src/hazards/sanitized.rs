@@ -160,8 +160,7 @@ impl Built<'_> {
             // Children of a program with threads are what some hosts are about.
             program.env("TSAN_OPTIONS", format!("die_after_fork=0 suppressions={}", file.display()));
         } else if name == "hazards/exit" {
-            // Leaks count after a shutdown. These processes end without one, and are forked from the server's, whose
-            // threads do not exist in them.
+            // Leaks count after a shutdown. These processes end without one.
             program.env("ASAN_OPTIONS", "detect_leaks=0");
         }
         Ok(())

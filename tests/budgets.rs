@@ -14,7 +14,6 @@ use cognite::auth::credentials::{Answer, TokenProvider};
 use cognite::config::concurrency::BudgetKey;
 use cognite::config::{ClientConfig, global};
 use cognite::error::{Error, Status};
-use cognite::http::order::{Order, Step};
 use cognite::http::{Call, Class, HttpClient, Response, url};
 use cognite::runtime::{self, CancelToken};
 use lab::{Got, Reply, Server, config, ok};
@@ -28,14 +27,13 @@ fn client(config: &ClientConfig) -> Arc<HttpClient> {
 struct Ask<'a> {
     path: &'a str,
     kind: &'a str,
-    step: Option<Step>,
     total: Duration,
     cancel: Option<CancelToken>,
 }
 
 impl<'a> Ask<'a> {
     fn new(path: &'a str, kind: &'a str) -> Self {
-        Self { path, kind, step: None, total: Duration::from_secs(20), cancel: None }
+        Self { path, kind, total: Duration::from_secs(20), cancel: None }
     }
 }
 
@@ -51,7 +49,6 @@ fn send(client: &Arc<HttpClient>, ask: Ask<'_>) -> mpsc::Receiver<Result<Respons
         class: Class::Read,
         gate: client.gates().pick(None, Class::Read),
         budget: Some(BudgetKey::parse(ask.kind).unwrap()),
-        step: ask.step,
         total: ask.total,
         cancel: ask.cancel,
     };
@@ -90,25 +87,12 @@ fn busy_once(path: &'static str) -> impl Fn(&Got) -> Reply + Send + Sync {
 }
 
 #[test]
-fn a_pause_lets_others_in_but_not_those_who_build_on_it() {
-    // Without an order: the second goes while the first pauses.
+fn a_pause_lets_others_in() {
     let server = Server::start(None, busy_once("/a"));
     let c = client(&config(&server.url("http"), ""));
     let calls: Vec<_> = ["/a", "/b"].map(|path| send(&c, Ask::new(path, "data_modeling.write"))).into();
     assert!(calls.iter().all(|told| outcome(told).is_ok()));
     assert_eq!(targets(&server), ["/a", "/b", "/a"]);
-    // With an order: it waits until the first has ended; a call of another operation does not.
-    let server = Server::start(None, busy_once("/a"));
-    let c = client(&config(&server.url("http"), ""));
-    let order = Order::default();
-    let steps = [Some(order.step(0)), Some(order.step(1)), None];
-    let calls: Vec<_> = ["/a", "/b", "/c"]
-        .into_iter()
-        .zip(steps)
-        .map(|(path, step)| send(&c, Ask { step, ..Ask::new(path, "data_modeling.write") }))
-        .collect();
-    assert!(calls.iter().all(|told| outcome(told).is_ok()));
-    assert_eq!(targets(&server), ["/a", "/c", "/a", "/b"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 /* example.c - see example.h. */
 #include "example.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 cognite_client *example_client(const char *name) {
   const char *token = getenv("COGNITE_TOKEN"), *missing = NULL;
@@ -45,6 +47,27 @@ void example_url(char *url, size_t size, const char *path) {
     fprintf(stderr, "the URL for %s does not fit\n", path);
     exit(1);
   }
+}
+
+cognite_response *example_operate(cognite_client *client, const char *name, const char *arguments, ...) {
+  char text[8192];
+  cognite_operation operation = COGNITE_OPERATION_INIT;
+  cognite_response *response = NULL;
+  cognite_error *error = NULL;
+  va_list more;
+  int n;
+  va_start(more, arguments);
+  n = vsnprintf(text, sizeof text, arguments, more);
+  va_end(more);
+  if (n < 0 || (size_t)n >= sizeof text) {
+    fprintf(stderr, "%s: the arguments do not fit\n", name);
+    return NULL;
+  }
+  operation.name = name;
+  operation.arguments = text;
+  operation.arguments_len = strlen(text);
+  if (cognite_client_operate(client, &operation, &response, &error)) example_fail(name, error);
+  return response;
 }
 
 int example_fail(const char *what, cognite_error *error) {

@@ -16,6 +16,10 @@ cognite_client *example_client(const char *name);
 /* Writes "/api/v1/projects/<COGNITE_PROJECT><path>" into `url`. Ends the program when that does not fit. */
 void example_url(char *url, size_t size, const char *path);
 
+/* Carries out an operation with printf-like arguments (a JSON object) and returns its result, to be freed. Prints what is
+ * wrong and returns NULL when it fails. */
+cognite_response *example_operate(cognite_client *client, const char *name, const char *arguments, ...);
+
 /* Prints "<what>: <message>" and the request id to stderr, frees `error`, and returns 1 (an exit status). */
 int example_fail(const char *what, cognite_error *error);
 

@@ -244,12 +244,19 @@ pub fn kind_of(value: &Value) -> &'static str {
 
 /// `unknown key 'projct' in the config; did you mean 'project'?`, or the whole list when nothing is near.
 pub fn unknown_key(key: &str, valid: &[&str], what: &str) -> Error {
-    let near = valid.iter().map(|v| (distance(key, v), v)).min().filter(|(d, v)| *d <= 1 + v.len() / 3);
+    let near = nearest(key, valid.iter().copied(), 1).pop().filter(|v| distance(key, v) <= 1 + v.len() / 3);
     let shown: String = key.chars().take(60).collect();
     match near {
-        Some((_, v)) => Error::config(format!("unknown key '{shown}' in {what}; did you mean '{v}'?")),
+        Some(v) => Error::config(format!("unknown key '{shown}' in {what}; did you mean '{v}'?")),
         None => Error::config(format!("unknown key '{shown}' in {what}; valid keys: {}", valid.join(", "))),
     }
+}
+
+/// Those of `valid` that look most like `key`, the nearest first.
+pub fn nearest<'a>(key: &str, valid: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    let mut all: Vec<(usize, &str)> = valid.map(|v| (distance(key, v), v)).collect();
+    all.sort_unstable();
+    all.into_iter().take(most).map(|(_, v)| v).collect()
 }
 
 /// Levenshtein distance over characters, letter case and '-' against '_' counted as equal.

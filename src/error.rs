@@ -1,11 +1,15 @@
 //! The one error type of the core. No C types here: `ffi` converts.
 
+mod items;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+
+pub use items::{FailedRequest, Items};
 
 /// What the program should do next. The numbers are the ABI's, fixed for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,21 +169,10 @@ pub struct Detail {
     /// Without query and user info: both can carry secrets.
     pub url: Option<String>,
     pub location: Option<String>,
-    /// What became of the items of an operation that makes several requests; `None`: it was one request.
-    pub items: Option<Box<Items>>,
+    /// Of an operation that makes several requests.
+    pub items: Option<Arc<Items>>,
     /// What a read had got before it failed; the layer that made it knows what it is.
     pub partial: Option<Arc<dyn Any + Send + Sync>>,
-}
-
-/// The items of a write, by what became of them.
-#[derive(Clone, Debug, Default)]
-pub struct Items {
-    pub successful: Vec<Value>,
-    pub failed: Vec<Value>,
-    /// In doubt.
-    pub unknown: Vec<Value>,
-    /// Not attempted.
-    pub skipped: Vec<Value>,
 }
 
 /// A failure: a status for the program, a sentence for the human, and the facts.
@@ -255,7 +248,18 @@ impl Error {
         &mut self.0.detail
     }
 
-    /// One document with everything; absent members are unknown.
+    /// One document with everything, as text: items keep every digit they were given with.
+    pub fn to_json_text(&self) -> String {
+        let mut text = self.to_json().to_string();
+        if let Some(items) = &self.0.detail.items {
+            text.pop();
+            items.write(&mut text);
+            text.push('}');
+        }
+        text
+    }
+
+    /// The same without what became of the items; absent members are unknown.
     pub fn to_json(&self) -> Value {
         let (s, d) = (self.0.status, &self.0.detail);
         let mut m = Map::new();
@@ -289,12 +293,6 @@ impl Error {
         put("method", d.method.as_ref().map(|v| json!(v)));
         put("url", d.url.as_ref().map(|v| json!(v)));
         put("location", d.location.as_ref().map(|v| json!(v)));
-        if let Some(items) = &d.items {
-            put("successful", Some(json!(items.successful)));
-            put("failed", Some(json!(items.failed)));
-            put("unknown", Some(json!(items.unknown)));
-            put("skipped", Some(json!(items.skipped)));
-        }
         Value::Object(m)
     }
 }

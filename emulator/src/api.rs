@@ -6,13 +6,16 @@ use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::resources::{kinds, no_such_path};
 use crate::state::State;
-use crate::{datapoints, raw, resources};
+use crate::{datapoints, generic, raw, resources};
 
 pub fn serve(state: &State, call: &Call) -> Reply {
     route(state, call).into()
 }
 
 fn route(state: &State, call: &Call) -> Result<Reply> {
+    if let Some(answer) = generic::serve(state, call) {
+        return answer;
+    }
     let first = call.segments.first().map_or("", String::as_str);
     let second = call.segments.get(1).map_or("", String::as_str);
     match (first, second) {

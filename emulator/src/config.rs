@@ -12,6 +12,10 @@ pub struct Config {
     pub token: Option<String>,
     /// Seconds.
     pub token_lifetime: u64,
+    /// Milliseconds until a job, a call or an execution is done.
+    pub job_ms: u64,
+    /// An API description to hold requests and answers against.
+    pub openapi: Option<std::path::PathBuf>,
     pub limits: Limits,
 }
 
@@ -43,6 +47,8 @@ impl Default for Config {
             client_secret: "emulator-secret".into(),
             token: None,
             token_lifetime: 3600,
+            job_ms: 100,
+            openapi: None,
             limits: Limits::default(),
         }
     }

@@ -13,17 +13,21 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod api;
+mod areas;
 mod auth;
 mod call;
 mod config;
+mod contract;
 mod cursor;
 mod datapoints;
 mod error;
 mod faults;
+mod generic;
 mod http;
 mod journal;
 mod login;
 mod login_pages;
+mod models;
 mod raw;
 mod resources;
 mod routes;

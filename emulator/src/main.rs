@@ -17,6 +17,8 @@ Usage: cognite-emulator [options]
   --client-id ID          OAuth client id the token endpoint accepts (emulator-client)
   --client-secret SECRET  and its secret (emulator-secret)
   --token-lifetime SECS   lifetime of tokens (3600)
+  --job-ms N              time until a job, a call or an execution is done (100)
+  --openapi FILE          hold requests and answers against this API description; see GET /_emulator/violations
   --token TEXT            a token that is always valid (none)
   --max-datapoints N      most datapoints kept in memory (200000000)
   --max-resources N       most resources and RAW rows kept in memory (2000000)
@@ -56,6 +58,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--client-id" => config.client_id = value()?,
             "--client-secret" => config.client_secret = value()?,
             "--token-lifetime" => config.token_lifetime = u64::from(number::<u32>(&name, &value()?)?),
+            "--job-ms" => config.job_ms = number(&name, &value()?)?,
+            "--openapi" => config.openapi = Some(value()?.into()),
             "--token" => config.token = Some(value()?),
             "--max-datapoints" => config.limits.datapoints = number(&name, &value()?)?,
             "--max-resources" => config.limits.resources = number(&name, &value()?)?,

@@ -39,6 +39,11 @@ impl Raw {
         json!({"databases": self.dbs.len(), "tables": tables, "rows": rows})
     }
 
+    /// Keys and columns of a table.
+    pub fn rows(&self, db: &str, table: &str) -> Result<impl Iterator<Item = (&String, &Object)>> {
+        Ok(self.table(db, table)?.iter().map(|(key, row)| (key, &row.columns)))
+    }
+
     fn table(&self, db: &str, name: &str) -> Result<&RawTable> {
         self.db(db)?.get(name).ok_or_else(|| no_table(db, name))
     }

@@ -37,10 +37,14 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_emulator/login", post(login_pages::settings))
         .route("/_emulator/requests", get(requests))
         .route("/_emulator/state", get(counts))
+        .route("/_emulator/violations", get(violations))
         .route("/_emulator/reset", post(reset))
         .route("/_emulator/faults", post(faults))
         .route("/_emulator/tokens/expire", post(expire))
+        .route("/_storage/{*rest}", any(storage))
         .route("/api/v1/token/inspect", get(inspect))
+        .route("/api/v1/orgs/{org}/{*rest}", any(organization))
+        .route("/api/v1/principals/me", get(organization))
         .route("/api/v1/projects", get(projects))
         .route("/api/v1/projects/{project}", get(project))
         .route("/api/v1/projects/{project}/{*rest}", any(resource))
@@ -86,10 +90,7 @@ fn project_path(state: &State, headers: &HeaderMap, uri: &Uri) -> Result<Vec<Str
 
 async fn project(Shared(state): App, headers: HeaderMap, uri: Uri) -> Reply {
     match project_path(&state, &headers, &uri) {
-        Ok(_) => {
-            let name = &state.config.project;
-            Reply::ok(&json!({"name": name, "urlName": name, "userProfilesConfiguration": {"enabled": false}}))
-        }
+        Ok(_) => Reply::ok(&crate::areas::project(&state)),
         Err(e) => e.into(),
     }
 }
@@ -99,10 +100,46 @@ async fn resource(Shared(state): App, method: Method, uri: Uri, headers: HeaderM
         Ok(segments) => segments,
         Err(e) => return e.into(),
     };
+    serve(state, method, uri, headers, segments, body).await
+}
+
+/// What belongs to the organization, on the same host here.
+async fn organization(Shared(state): App, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Reply {
+    if let Err(e) = authorized(&state, &headers) {
+        return e.into();
+    }
+    let mut segments: Vec<String> = uri.path().split('/').skip(3).map(|s| decode(s, false)).collect();
+    if let Some(first) = segments.first_mut() {
+        *first = if first == "orgs" { "@org".to_owned() } else { format!("@{first}") };
+    }
+    serve(state, method, uri, headers, segments, body).await
+}
+
+async fn storage(Shared(state): App, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Reply {
+    let segments = uri.path().split('/').skip(2).map(|s| decode(s, false)).collect();
+    let call = Call { method: method.as_str().to_owned(), segments, query: Vec::new(), headers, body };
+    crate::areas::files::storage(&state, &call)
+}
+
+async fn serve(
+    state: Arc<State>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    segments: Vec<String>,
+    body: Bytes,
+) -> Reply {
     let query = pairs(uri.query().unwrap_or(""));
     let call = Call { method: method.as_str().to_owned(), segments, query, headers, body };
     // Handlers work on plain memory and may take a while; they must not hold up the connections.
-    match tokio::task::spawn_blocking(move || api::serve(&state, &call)).await {
+    let answer = move || {
+        let reply = api::serve(&state, &call);
+        if let Some(contract) = &state.contract {
+            contract.check(&call, &reply);
+        }
+        reply
+    };
+    match tokio::task::spawn_blocking(answer).await {
         Ok(reply) => reply,
         Err(_) => ApiError::new(500, "The emulator failed to handle the request; this is a bug in it").into(),
     }
@@ -119,6 +156,13 @@ async fn counts(Shared(state): App) -> Reply {
         map.insert("faults_left".into(), json!(state.faults().left()));
     }
     Reply::ok(&counts)
+}
+
+async fn violations(Shared(state): App) -> Reply {
+    match &state.contract {
+        Some(contract) => Reply::ok(&contract.report()),
+        None => ApiError::not_found("No API description was given (--openapi)").into(),
+    }
 }
 
 async fn reset(Shared(state): App) -> Reply {

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
+use crate::contract::Contract;
 use crate::http::respond;
 use crate::routes::router;
 use crate::state::State;
@@ -32,9 +33,10 @@ pub struct Server {
 
 /// Binds and starts serving in the background of the current runtime.
 pub async fn start(config: Config) -> io::Result<Server> {
+    let contract = config.openapi.as_deref().map(Contract::load).transpose().map_err(io::Error::other)?;
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await?;
     let addr = listener.local_addr()?;
-    let state = Arc::new(State::new(config));
+    let state = Arc::new(State::new(config, contract));
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(accept(listener, Arc::clone(&state), stopped));
     Ok(Server { addr, state, stop, task })

@@ -5,24 +5,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::areas::files::Contents;
+use crate::areas::sequence_rows::Rows;
+use crate::areas::streams::Records;
 use crate::auth::Auth;
 use crate::config::{Config, Limits};
+use crate::contract::Contract;
 use crate::datapoints::series::Series;
+use crate::datapoints::subscriptions::Changes;
 use crate::error::{ApiError, Result};
 use crate::faults::Faults;
 use crate::journal::Journal;
+use crate::models::Instances;
 use crate::raw::Raw;
-use crate::resources::table::Table;
+use crate::resources::table::{EXTERNAL_ID, Table};
 
 /// Above 2^52: a client that squeezes ids through 32 bits or a float loses them here, as it would in the service.
 const FIRST_ID: i64 = (1 << 52) + 1;
 
 pub struct Data {
-    tables: HashMap<&'static str, Table>,
+    tables: HashMap<String, Table>,
     /// Children of assets.
     pub children: HashMap<i64, BTreeSet<i64>>,
     pub series: HashMap<i64, Series>,
+    pub changes: Changes,
     pub raw: Raw,
+    pub contents: Contents,
+    pub instances: Instances,
+    pub sequence_rows: Rows,
+    /// Records by stream.
+    pub records: HashMap<String, Records>,
     pub next_id: i64,
     /// Datapoints stored, long strings counting more than once.
     pub datapoints: u64,
@@ -37,7 +49,12 @@ impl Data {
             tables: HashMap::new(),
             children: HashMap::new(),
             series: HashMap::new(),
+            changes: Changes::default(),
             raw: Raw::default(),
+            contents: Contents::default(),
+            instances: Instances::default(),
+            sequence_rows: Rows::default(),
+            records: HashMap::new(),
             next_id: FIRST_ID,
             datapoints: 0,
             resources: 0,
@@ -50,8 +67,17 @@ impl Data {
         self.tables.get(path)
     }
 
-    pub fn table_mut(&mut self, path: &'static str) -> &mut Table {
-        self.tables.entry(path).or_default()
+    pub fn table_mut(&mut self, path: &str) -> &mut Table {
+        self.keyed_table(path, EXTERNAL_ID)
+    }
+
+    pub fn existing_table(&mut self, path: &str) -> Option<&mut Table> {
+        self.tables.get_mut(path)
+    }
+
+    /// The table, made if it is not there; its rows are named by these fields.
+    pub fn keyed_table(&mut self, path: &str, key: &'static [&'static str]) -> &mut Table {
+        self.tables.entry(path.to_owned()).or_insert_with(|| Table::with_key(key))
     }
 
     /// Takes room for rows, or says that there is none.
@@ -80,7 +106,8 @@ impl Data {
     }
 
     pub fn counts(&self) -> serde_json::Value {
-        let tables: BTreeMap<&str, usize> = self.tables.iter().map(|(k, t)| (*k, t.rows.len())).collect();
+        let tables: BTreeMap<&str, usize> =
+            self.tables.iter().filter(|(_, t)| !t.rows.is_empty()).map(|(k, t)| (k.as_str(), t.rows.len())).collect();
         let datapoints: usize = self.series.values().map(Series::len).sum();
         serde_json::json!({
             "resources": tables,
@@ -95,6 +122,7 @@ impl Data {
 
 pub struct State {
     pub config: Config,
+    pub contract: Option<Contract>,
     data: RwLock<Data>,
     auth: Mutex<Auth>,
     journal: Mutex<Journal>,
@@ -103,10 +131,11 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, contract: Option<Contract>) -> Self {
         let limits = config.limits.clone();
         Self {
             config,
+            contract,
             data: RwLock::new(Data::new(limits)),
             auth: Mutex::default(),
             journal: Mutex::default(),
@@ -145,6 +174,9 @@ impl State {
         *self.write() = Data::new(self.config.limits.clone());
         *self.faults() = Faults::default();
         *self.journal() = Journal::default();
+        if let Some(contract) = &self.contract {
+            contract.reset();
+        }
     }
 }
 

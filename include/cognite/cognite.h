@@ -78,6 +78,7 @@
 #define COGNITE_COLUMN_INIT {sizeof(cognite_column), 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
 #define COGNITE_INSERT_INIT {sizeof(cognite_insert), 0, NULL, 0, 0}
 #define COGNITE_LIMITS_INIT {sizeof(cognite_limits), 0, NULL}
+#define COGNITE_OPERATION_INIT {sizeof(cognite_operation), NULL, NULL, 0, 0, 0, 0, NULL}
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
@@ -236,6 +237,19 @@
 #define COGNITE_TIME_FILETIME 5
 
 /**
+ * For `flags` of an operation that writes items: a request that the API refuses for some of its items (400, 404, 409,
+ * 422) is sent again in parts, so that the good items get in and the others are named. It takes more requests, in the worst
+ * case two for each item.
+ */
+#define COGNITE_OPERATION_SPLIT 1
+
+/**
+ * For cognite_operation.flags, of pages: hand each page out as it came. Only its last bytes are read, to find the cursor;
+ * it is neither checked to be JSON nor counted, so there can be no `limit`. The last page is always checked.
+ */
+#define COGNITE_OPERATION_UNCHECKED 256
+
+/**
  * A defect of the library, contained.
  */
 #define COGNITE_LOG_ERROR 1
@@ -289,6 +303,11 @@ typedef struct cognite_credentials cognite_credentials;
  * Why a call failed. Read-only; may be read by any number of threads. Free it with cognite_error_free().
  */
 typedef struct cognite_error cognite_error;
+
+/**
+ * A list being read page by page. Free it with cognite_pages_free().
+ */
+typedef struct cognite_pages cognite_pages;
 
 /**
  * Datapoints of any number of time series, collected to be written together. A collector: used by one thread at a time,
@@ -602,6 +621,44 @@ typedef struct cognite_limits {
 } cognite_limits;
 
 /**
+ * An operation of the API by name, with its arguments. Read during the call only. Begin with COGNITE_OPERATION_INIT.
+ */
+typedef struct cognite_operation {
+  /**
+   * sizeof(cognite_operation), set by COGNITE_OPERATION_INIT.
+   */
+  size_t struct_size;
+  /**
+   * `"assets.list"`, `"raw.rows.insert"`, …; cognite_operations_json() lists them. Not NULL.
+   */
+  const char *name;
+  /**
+   * A JSON object; NULL only with `arguments_len` 0: none. See cognite_client_operate().
+   */
+  const char *arguments;
+  /**
+   * Bytes of the arguments.
+   */
+  size_t arguments_len;
+  /**
+   * For the whole operation with all its requests, in milliseconds up to a week; 0: the client's.
+   */
+  uint64_t timeout_ms;
+  /**
+   * `COGNITE_OPERATION_SPLIT` or 0.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * Cancels the operation when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+} cognite_operation;
+
+/**
  * Given one record at a time, on a callback thread of the library that does nothing else: never inside a call of the
  * program's. May call the library, but for cognite_shutdown(); must not throw, longjmp or end the thread.
  *
@@ -748,8 +805,21 @@ COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
  *               body_decode|too_large|token_incomplete",
  *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
  *      "maybeProjects":["…"]|null,
- *      "method":"POST","url":"without its query","location":"…",
- *      "successful":[…],"failed":[…],"unknown":[…],"skipped":[…]}
+ *      "method":"POST","url":"without its query","location":"…"}
+ *
+ * An operation that writes items places each of them in exactly one of four lists, whatever happened to its requests.
+ * Then there are also:
+ *
+ *     {"succeeded":[…],                     applied
+ *      "failed":[…],                        refused, or surely not received: not applied
+ *      "unknown":[…],                       sent, and no word of what became of it
+ *      "skipped":[…],                       not attempted
+ *      "answered":[…],                      what the service answered for those that succeeded, in the order given
+ *      "requests":[{"positions":[0,1],      which items, counted from 0 in the order given
+ *                   "status":5,"statusName":"API","message":"…","httpStatus":400, as above}]}
+ *
+ * Created items stand in the lists as they were given, others by what identifies them: `{"externalId":"a"}`. `missing`
+ * and `duplicated` are then those of all requests, the other members those of the last one that failed.
  *
  * @param err  The error; NULL gives `{}`.
  * @return JSON text, never NULL.
@@ -839,6 +909,42 @@ COGNITE_API uint64_t cognite_response_elapsed_us(const cognite_response *respons
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
 COGNITE_API uint32_t cognite_response_attempts(const cognite_response *response);
+
+/**
+ * How many elements a body of the form `{"items":[…],…}` has: pages, and results of most operations. The body of a page
+ * was looked through when it came; any other is when this is called first.
+ *
+ * @param response  The response, or NULL.
+ * @return Their number; 0 also for NULL and for other bodies.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API
+size_t cognite_response_item_count(const cognite_response *response);
+
+/**
+ * An element of a body of the form `{"items":[…],…}`: its JSON text, not ended by NUL.
+ *
+ * @param response  The response, or NULL.
+ * @param index     0 to cognite_response_item_count() - 1.
+ * @param[out] len  Number of bytes; may be NULL.
+ * @return The bytes; NULL when there is no such element.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API const char *cognite_response_item(const cognite_response *response, size_t index, size_t *len);
+
+/**
+ * Where a list goes on behind this page: `nextCursor` of a body of the form `{"items":[…],…}`. Given as `cursor` in the
+ * arguments of the same operation, it begins there: that is how to resume.
+ *
+ * @param response  The response, or NULL.
+ * @return Text; NULL at the end of a list, and for other bodies.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const char *cognite_response_next_cursor(const cognite_response *response);
 
 /**
  * Frees a response. NULL does nothing.
@@ -2662,15 +2768,16 @@ COGNITE_CHECKED cognite_status cognite_queue_new(uint64_t limit,
 /**
  * What an event loop waits on (poll, epoll, kqueue, select): a file descriptor that is readable exactly while
  * cognite_queue_next() would not answer EMPTY, that is, while a completion is there, and from cognite_queue_close() on.
- * Never read it, write it or close it.
+ * On Windows a HANDLE of a manual-reset event that is signalled exactly then, for WaitForMultipleObjects. Never read it,
+ * write it, set it or close it.
  *
  * @param queue  The queue, or NULL.
- * @return The descriptor, the same at every call; -1 for NULL and on systems that have none: there, wait with
- *         cognite_queue_next().
+ * @return The descriptor or HANDLE, the same at every call; -1 for NULL.
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** the queue; valid until it is freed. **Since:** 0.1.0
  */
-COGNITE_API intptr_t cognite_queue_os_handle(const cognite_queue *queue);
+COGNITE_API
+intptr_t cognite_queue_os_handle(const cognite_queue *queue);
 
 /**
  * Takes the oldest completion out. `COGNITE_OK` says that there was one; how its call went is in the completion.
@@ -2965,10 +3072,10 @@ COGNITE_API void cognite_points_clear(cognite_points *points);
  *
  * When requests fail, the others are made all the same (but not after a deadline, a cancel or a login that failed). The
  * status is PARTIAL if datapoints were written, else that of the first failure. The error's JSON then has the series in
- * four lists, `successful`, `failed`, `unknown` (in doubt) and `skipped` (not attempted); a series of which only the
+ * four lists, `succeeded`, `failed`, `unknown` (in doubt) and `skipped` (not attempted); a series of which only the
  * first datapoints were written has their number:
  *
- *     {"status":8,…,"successful":[{"externalId":"a"}],"failed":[{"externalId":"b","pointsApplied":100000}],
+ *     {"status":8,…,"succeeded":[{"externalId":"a"}],"failed":[{"externalId":"b","pointsApplied":100000}],
  *      "unknown":[{"id":3}],"skipped":[]}
  *
  * @param client    The client. Not NULL.
@@ -3362,6 +3469,166 @@ COGNITE_CHECKED cognite_status cognite_points_delete_async(cognite_client *clien
                                            const cognite_limits *limits,
                                            const cognite_notify *notify,
                                            cognite_error **err);
+
+/**
+ * Carries out an operation of the API, with as many requests as it takes, and waits for its result.
+ *
+ * The arguments are one JSON object in the API's own names (`externalId`, `dbName`, `filter`, …). Parameters of the path
+ * (`dbName`, `streamId`, …) are taken from it by name and escaped; the rest goes into the body or the query as the
+ * operation has it, written as it was given: numbers keep every digit. What else depends on the operation's shape:
+ *
+ * - `list`: `limit` is how many are wanted in all: absent, 25 (10 for views, data models and containers); null or -1, all.
+ *   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (only with all, without sort)
+ *   how many parts are read side by side, one after the other in the result. Result: `{"items":[…]}`, with `nextCursor`
+ *   where a limit ended it and there is more.
+ * - `items`: `items` holds any number of elements (one may be given without the brackets; when reading, also as an
+ *   identifier: `{"externalId":"a"}`). Where they are identifiers, lists do as well: `ids`, `externalIds`, `instanceIds`,
+ *   `keys`, `names`, `spaces`, `nodes`, `edges`. They are sent in as many requests as the API needs, in parallel within
+ *   its budget, instances with nodes before edges. Result: `{"items":[…]}` in the order given.
+ *   `….update` takes patches (`{"id":1,"update":{"name":{"set":"x"}}}`) and whole objects, of which `mode` makes patches:
+ *   `"replaceIgnoreNull"` (default; what is given is set), `"patch"` (lists and maps are added to) or `"replace"` (what is
+ *   not given is cleared). What is sent of whole objects is what the resource lets be changed.
+ * - `one`: a single request. Result: the service's answer as it is.
+ * - `binary`: the same with an answer that is no JSON.
+ * - `composite`: made of several operations; takes the arguments of `base` and those in `also`:
+ *   - `assets.upsert` (also events, time_series, sequences, relationships): updates whole objects, creates those that do
+ *     not exist, in the order given. `mode` is `"patch"` (default) or `"replace"`.
+ *   - `assets.create_hierarchy`: parents, named by `parentExternalId`, before their children. Cycles, duplicates and
+ *     parents that are not among the items (unless `ignoreOrphans`) are told of before anything is sent.
+ *   - `assets.retrieve_subtree`: the asset `id` or `externalId` and what is below it, down to `depth`.
+ *   - `sequences.data.retrieve` (all rows, or `limit`) and `sequences.data.delete_range` (`start`, `end`).
+ *   - `transformations.run_and_wait`, `functions.call_and_wait`, `workflows.executions.run_and_wait`: looks every
+ *     `pollMs` (1000) until the job has ended, well or not, and gives what the service says of it. When the wait is cut
+ *     short the error's `extra` has the `job`, which goes on.
+ *
+ * An operation that writes items attempts all of them even if some fail, unless order forbids it. If not all succeeded, the
+ * error places each item (see cognite_error_json()) and the status is PARTIAL where some were applied.
+ *
+ *     {"name":"raw.rows.insert", "arguments":{"dbName":"db","tableName":"t","ensureParent":true,"items":[{"key":"a","columns":{}}]}}
+ *
+ * Requests are repeated as cognite_client_call() does, where the operation allows it.
+ *
+ * @param client     The client. Not NULL.
+ * @param operation  What to do. Not NULL.
+ * @param[out] out   The response. Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return `COGNITE_OK`, PARTIAL, and as cognite_client_call(); INVALID_ARGUMENT also for a name that does not exist (the nearest
+ *         are told), DECODE also for a list that would never end.
+ *
+ * **Blocks:** on the network, until the deadline or `cancel`. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_operate(cognite_client *client,
+                                      const cognite_operation *operation,
+                                      cognite_response **out,
+                                      cognite_error **err);
+
+/**
+ * cognite_client_operate() that tells its result later. The arguments are copied before this returns; nothing of the
+ * caller's memory is needed afterwards.
+ *
+ * @param client     The client. Not NULL.
+ * @param operation  What to do. Not NULL.
+ * @param notify     Whom to tell. Not NULL.
+ * @param[out] err   May be NULL; set when the operation is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_operate_async(cognite_client *client,
+                                            const cognite_operation *operation,
+                                            const cognite_notify *notify,
+                                            cognite_error **err);
+
+/**
+ * Every operation there is, so that bindings and tools can be generated:
+ *
+ *     {"operations":[
+ *       {"name":"assets.list","method":"POST","path":"/assets/list","shape":"list","defaultLimit":25,"pageSize":1000,
+ *        "pages":true,"partitions":true,"retry":"read","budget":"general.read"},
+ *       {"name":"raw.rows.insert","method":"POST","path":"/raw/dbs/{dbName}/tables/{tableName}/rows","shape":"items",
+ *        "pathParameters":["dbName","tableName"],"itemsPerRequest":5000,"query":["ensureParent"],"retry":"again",
+ *        "budget":"raw.write"},…]}
+ *
+ * `shape` is list, items, one, binary, upload or composite (then with `base` and `also`, no path); `identifiers` name what addresses an element; `ignoreUnknownIds` says
+ * where it goes, if it is taken; `query` names the members of a POST's arguments that go into the query; `retry` is read
+ * (changes nothing), again (twice is the same as once) or once; `version` is the `cdf-version` sent, if not the config's;
+ * `answers` what is asked for if not JSON. A path that begins with `//` lies below the base URL, with `@` on the host of
+ * organizations, else below the project. What does not apply is absent.
+ *
+ * @param[out] out  A response whose body is the JSON. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_operations_json(cognite_response **out,
+                                       cognite_error **err);
+
+/**
+ * Begins to read a list page by page: memory stays bounded, whatever its length.
+ *
+ * The operation is one of shape `list`, with the arguments of cognite_client_operate(), but without a limit all is read.
+ * Its `timeout_ms` is for each page. With `partitions` that many parts are read side by side, and pages come in the order
+ * in which they arrive; without, in the list's order.
+ *
+ * @param client      The client. Not NULL; may be freed before the pages are.
+ * @param operation   What to read. Not NULL.
+ * @param prefetch    Pages that are fetched before they are asked for, of each part read at the time: 0 to 16, usually 1
+ *                    or 2. 0: only when asked for.
+ * @param[out] pages  The pages. Not NULL.
+ * @param[out] err    May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT. Nothing is asked of the service yet.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the pages. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_pages_new(cognite_client *client,
+                                 const cognite_operation *operation,
+                                 uint32_t prefetch,
+                                 cognite_pages **pages,
+                                 cognite_error **err);
+
+/**
+ * Waits for the next page.
+ *
+ * Its body is the service's answer, `{"items":[…],"nextCursor":"…"}`; cognite_response_item() gives its elements and
+ * cognite_response_next_cursor() the place to resume from, also after an error. An error ends the pages: it is told again
+ * by each further call.
+ *
+ * @param pages      The pages. Not NULL.
+ * @param[out] page  The page. Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*page` and `*err` is set.
+ * @return `COGNITE_OK`; EMPTY after the last page; else as cognite_client_operate().
+ *
+ * **Blocks:** on the network, for as long as a page may take. **Threads:** any number; each page goes to one of them.
+ * **Owns:** the caller the page. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_pages_next(cognite_pages *pages,
+                                  cognite_response **page,
+                                  cognite_error **err);
+
+/**
+ * cognite_pages_next() that tells its result later.
+ *
+ * @param pages     The pages. Not NULL; may be freed before the result is told: then it may be SHUTDOWN.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_pages_next_async(cognite_pages *pages,
+                                        const cognite_notify *notify,
+                                        cognite_error **err);
+
+/**
+ * Ends the reading and frees the pages. NULL does nothing.
+ *
+ * @param pages  The pages; not used afterwards. Pages handed out before stay valid.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the pages. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_pages_free(cognite_pages *pages);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

@@ -9,7 +9,7 @@
 //   std::cout << answer.body();
 //
 // Rules
-//   * Every owner (config, credentials, client, response, token_request, cancel, queue) is move-only and frees in its destructor. Using
+//   * Every owner (config, credentials, client, response, pages, token_request, cancel, queue) is move-only and frees in its destructor. Using
 //     one that was moved from is an error the library reports (INVALID_ARGUMENT), not a crash.
 //   * Whatever fails throws cognite::error. Text with a zero byte in it, which C cannot take, throws
 //     std::invalid_argument. Functions marked noexcept do not throw.
@@ -19,7 +19,7 @@
 //   * Asynchronous calls tell their callback, or complete their future, exactly once - unless the call itself throws: then
 //     never. Callbacks run on a thread of the library; an exception that leaves one is swallowed.
 //   * Do not wait inside a callback for another callback or a future.
-//   * Threads: as in C. client, cancel, queue: any number; config and credentials: one at a time; response and error: read-only, any.
+//   * Threads: as in C. client, pages, cancel, queue: any number; config and credentials: one at a time; response and error: read-only, any.
 //   * Everything is inline: only the C functions are a binary interface.
 #ifndef COGNITE_COGNITE_HPP
 #define COGNITE_COGNITE_HPP
@@ -130,6 +130,15 @@ class response {
     return std::chrono::microseconds(cognite_response_elapsed_us(raw_.get()));
   }
   std::uint32_t attempts() const noexcept { return cognite_response_attempts(raw_.get()); }
+  // Of a body {"items":[...]}: how many there are, and each as JSON text.
+  std::size_t item_count() const noexcept { return cognite_response_item_count(raw_.get()); }
+  std::string_view item(std::size_t index) const noexcept {
+    std::size_t length = 0;
+    const char* data = cognite_response_item(raw_.get(), index, &length);
+    return {data, length};
+  }
+  // Where the list goes on; empty: it does not.
+  std::string_view next_cursor() const noexcept { return detail::view(cognite_response_next_cursor(raw_.get())); }
   const cognite_response* get() const noexcept { return raw_.get(); }
 
  private:
@@ -389,6 +398,37 @@ struct request {
   const cognite::cancel* cancel = nullptr;
 };
 
+// An operation of the API by name; see cognite_operation. The views must live until the call returns, not longer.
+struct operation {
+  std::string_view name;
+  std::string_view arguments = {};  // JSON object, or empty
+  std::chrono::milliseconds timeout{0};
+  const cognite::cancel* cancel = nullptr;
+  std::uint32_t flags = 0;
+};
+
+// A list being read page by page, by any number of threads.
+class pages {
+ public:
+  explicit pages(cognite_pages* raw) noexcept : raw_(raw) {}
+  // Empty: there are no more.
+  std::optional<response> next() const {
+    cognite_response* page = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_pages_next(get(), &page, &err);
+    if (status == COGNITE_ERR_EMPTY) {
+      cognite_error_free(err);
+      return std::nullopt;
+    }
+    detail::check(status, err);
+    return response(page);
+  }
+  cognite_pages* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::owner<cognite_pages, &cognite_pages_free> raw_;
+};
+
 // Connections, tokens and limits. One for all threads.
 class client {
  public:
@@ -425,16 +465,46 @@ class client {
     return response(out);
   }
 
-  void call_async(const request& r, callback then) const {
-    if (!then) throw std::invalid_argument("cognite: no callback");
-    auto state = std::make_unique<callback>(std::move(then));
-    cognite_notify notify = COGNITE_NOTIFY_INIT;
-    notify.done = &tell;
-    notify.user_data = state.get();
+  // As many requests as it takes: operate({"assets.list", R"({"limit":null})"}).
+  response operate(const operation& o) const {
+    return own([&](auto out, auto err) {
+      return with(o, [&](const cognite_operation& raw) { return cognite_client_operate(get(), &raw, out, err); });
+    });
+  }
+  // A list page by page, `prefetch` of them ahead; see cognite_pages_new().
+  cognite::pages pages(const operation& o, std::uint32_t prefetch = 1) const {
+    cognite_pages* out = nullptr;
     cognite_error* err = nullptr;
-    auto status = with(r, [&](const cognite_request& raw) { return cognite_client_call_async(get(), &raw, &notify, &err); });
-    if (status == COGNITE_OK) (void)state.release();  // accepted: tell() deletes it
+    auto status = with(o, [&](const cognite_operation& raw) { return cognite_pages_new(get(), &raw, prefetch, &out, &err); });
     detail::check(status, err);
+    return cognite::pages(out);
+  }
+  // Told to the queue, under this tag.
+  void operate_async(const operation& o, const queue& to, std::uint64_t tag) const {
+    cognite_notify notify = COGNITE_NOTIFY_INIT;
+    notify.queue = to.get();
+    notify.tag = tag;
+    cognite_error* err = nullptr;
+    auto status = with(o, [&](const cognite_operation& raw) { return cognite_client_operate_async(get(), &raw, &notify, &err); });
+    detail::check(status, err);
+  }
+  // The future's get() gives the response, or throws cognite::error.
+  std::future<response> operate_async(const operation& o) const {
+    auto promise = std::make_shared<std::promise<response>>();
+    auto future = promise->get_future();
+    operate_async(o, fulfil(promise));
+    return future;
+  }
+  void operate_async(const operation& o, callback then) const {
+    later(std::move(then), [&](const cognite_notify& notify, auto err) {
+      return with(o, [&](const cognite_operation& raw) { return cognite_client_operate_async(get(), &raw, &notify, err); });
+    });
+  }
+
+  void call_async(const request& r, callback then) const {
+    later(std::move(then), [&](const cognite_notify& notify, auto err) {
+      return with(r, [&](const cognite_request& raw) { return cognite_client_call_async(get(), &raw, &notify, err); });
+    });
   }
   // Told to the queue, under this tag.
   void call_async(const request& r, const queue& to, std::uint64_t tag) const {
@@ -449,12 +519,7 @@ class client {
   std::future<response> call_async(const request& r) const {
     auto promise = std::make_shared<std::promise<response>>();
     auto future = promise->get_future();
-    call_async(r, [promise](result outcome) {
-      if (auto* failed = std::get_if<error>(&outcome))
-        promise->set_exception(std::make_exception_ptr(*failed));
-      else
-        promise->set_value(std::move(std::get<response>(outcome)));
-    });
+    call_async(r, fulfil(promise));
     return future;
   }
   std::future<response> get_async(std::string_view url, std::string_view params = {}, std::string_view headers = {}) const {
@@ -515,6 +580,39 @@ class client {
     raw.retry = r.retry;
     raw.cancel = r.cancel != nullptr ? r.cancel->get() : nullptr;
     return call(raw);
+  }
+  template <class F>
+  static cognite_status with(const operation& o, F&& call) {
+    detail::text name(o.name);
+    cognite_operation raw = COGNITE_OPERATION_INIT;
+    raw.name = name.get();
+    raw.arguments = o.arguments.empty() ? nullptr : o.arguments.data();
+    raw.arguments_len = o.arguments.size();
+    raw.timeout_ms = o.timeout.count() > 0 ? static_cast<std::uint64_t>(o.timeout.count()) : 0;
+    raw.flags = o.flags;
+    raw.cancel = o.cancel != nullptr ? o.cancel->get() : nullptr;
+    return call(raw);
+  }
+  // Starts something that tells `then`.
+  template <class F>
+  static void later(callback then, F&& start) {
+    if (!then) throw std::invalid_argument("cognite: no callback");
+    auto state = std::make_unique<callback>(std::move(then));
+    cognite_notify notify = COGNITE_NOTIFY_INIT;
+    notify.done = &tell;
+    notify.user_data = state.get();
+    cognite_error* err = nullptr;
+    auto status = start(notify, &err);
+    if (status == COGNITE_OK) (void)state.release();  // accepted: tell() deletes it
+    detail::check(status, err);
+  }
+  static callback fulfil(std::shared_ptr<std::promise<response>> promise) {
+    return [promise](result outcome) {
+      if (auto* failed = std::get_if<error>(&outcome))
+        promise->set_exception(std::make_exception_ptr(*failed));
+      else
+        promise->set_value(std::move(std::get<response>(outcome)));
+    };
   }
   static void tell(void* user_data, cognite_status status, cognite_response* answer, cognite_error* raw) noexcept {
     std::unique_ptr<callback> then(static_cast<callback*>(user_data));

@@ -97,8 +97,8 @@ impl Client {
         self.place(None)
     }
 
-    /// A place for an operation that makes its requests itself, with `send`.
-    pub fn accept_operation(self: &Arc<Self>) -> Result<Accepted, Error> {
+    /// A place for an operation, which makes its requests itself.
+    pub(super) fn accept_work(self: &Arc<Self>) -> Result<Accepted, Error> {
         self.place(None)
     }
 
@@ -115,12 +115,7 @@ impl Client {
 
     /// When an operation that may take `timeout` ends; zero: the client's time.
     pub fn deadline(&self, timeout: Duration) -> Result<tokio::time::Instant, Error> {
-        let total = match timeout {
-            Duration::ZERO => self.config().total_timeout,
-            t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
-            t => t,
-        };
-        Ok(tokio::time::Instant::now() + total)
+        Ok(tokio::time::Instant::now() + total_time(timeout, self.config().total_timeout)?)
     }
 
     /// From how many bytes on bodies are compressed; `None`: never.
@@ -173,14 +168,19 @@ impl Client {
             RetryChoice::Safe => Class::IdempotentWrite,
             RetryChoice::Unsafe => Class::Write,
         };
-        let total = match r.timeout {
-            Duration::ZERO => checked.config.total_timeout,
-            t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
-            t => t,
-        };
+        let total = total_time(r.timeout, checked.config.total_timeout)?;
         let cancel = r.cancel.cloned();
         let gate = self.http.gates().pick(target.path.as_deref(), class);
         Ok(Call { method, url: target.url, authorize: target.own_origin, headers, body, class, gate, total, cancel })
+    }
+}
+
+/// What a caller asks for in all, or else the client's.
+pub(super) fn total_time(asked: Duration, default: Duration) -> Result<Duration, Error> {
+    match asked {
+        Duration::ZERO => Ok(default),
+        t if t > LONGEST => Err(Error::argument("timeout_ms is longer than a week")),
+        t => Ok(t),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod datapoints;
 pub mod diagnose;
+pub mod operations;
 pub mod outgoing;
 
 pub use client::{Client, Request, RetryChoice};

@@ -61,6 +61,11 @@ impl Client {
 
     /// Sends it, repeats included, until an answer, an error or the deadline.
     pub async fn send(&self, o: Outgoing) -> Result<Response, Error> {
+        self.send_to(false, o).await
+    }
+
+    /// The same, with the token also to another host than the base URL's when that is `trusted`.
+    pub(super) async fn send_to(&self, trusted: bool, o: Outgoing) -> Result<Response, Error> {
         let checked = self.http.checked();
         let target = url::resolve(&checked.base_url, &o.path, None)?;
         let mut headers = self.standard.clone();
@@ -104,7 +109,7 @@ impl Client {
         let call = Call {
             method: o.method,
             url: target.url,
-            authorize: target.own_origin,
+            authorize: trusted || target.own_origin,
             headers,
             body,
             class,

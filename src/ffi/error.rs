@@ -175,8 +175,21 @@ pub unsafe extern "C" fn cognite_error_in_doubt(err: *const cognite_error) -> i3
 ///               body_decode|too_large|token_incomplete",
 ///      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
 ///      "maybeProjects":["…"]|null,
-///      "method":"POST","url":"without its query","location":"…",
-///      "successful":[…],"failed":[…],"unknown":[…],"skipped":[…]}
+///      "method":"POST","url":"without its query","location":"…"}
+///
+/// An operation that writes items places each of them in exactly one of four lists, whatever happened to its requests.
+/// Then there are also:
+///
+///     {"succeeded":[…],                     applied
+///      "failed":[…],                        refused, or surely not received: not applied
+///      "unknown":[…],                       sent, and no word of what became of it
+///      "skipped":[…],                       not attempted
+///      "answered":[…],                      what the service answered for those that succeeded, in the order given
+///      "requests":[{"positions":[0,1],      which items, counted from 0 in the order given
+///                   "status":5,"statusName":"API","message":"…","httpStatus":400, as above}]}
+///
+/// Created items stand in the lists as they were given, others by what identifies them: `{"externalId":"a"}`. `missing`
+/// and `duplicated` are then those of all requests, the other members those of the last one that failed.
 ///
 /// @param err  The error; NULL gives `{}`.
 /// @return JSON text, never NULL.
@@ -187,7 +200,7 @@ pub unsafe extern "C" fn cognite_error_json(err: *const cognite_error) -> *const
     access(c"{}".as_ptr(), || {
         // SAFETY: NULL or a live error.
         let e = unsafe { get::<ErrorBox>(err, "err") }?;
-        Ok(e.json.get_or_init(|| c_text(&e.error.to_json().to_string())).as_ptr())
+        Ok(e.json.get_or_init(|| c_text(&e.error.to_json_text())).as_ptr())
     })
 }
 

@@ -46,6 +46,10 @@ pub mod points;
 
 pub mod columns;
 
+pub mod operation;
+
+pub mod pages;
+
 pub mod usage;
 
 pub mod metrics;
@@ -61,5 +65,8 @@ pub mod testing;
 
 pub(crate) mod guard;
 pub(crate) mod handle;
-pub(crate) mod notify;
+pub mod notify;
 pub(crate) mod text;
+
+#[cfg(test)]
+mod tests;

@@ -291,10 +291,10 @@ pub unsafe extern "C" fn cognite_points_clear(points: *mut cognite_points) {
 ///
 /// When requests fail, the others are made all the same (but not after a deadline, a cancel or a login that failed). The
 /// status is PARTIAL if datapoints were written, else that of the first failure. The error's JSON then has the series in
-/// four lists, `successful`, `failed`, `unknown` (in doubt) and `skipped` (not attempted); a series of which only the
+/// four lists, `succeeded`, `failed`, `unknown` (in doubt) and `skipped` (not attempted); a series of which only the
 /// first datapoints were written has their number:
 ///
-///     {"status":8,…,"successful":[{"externalId":"a"}],"failed":[{"externalId":"b","pointsApplied":100000}],
+///     {"status":8,…,"succeeded":[{"externalId":"a"}],"failed":[{"externalId":"b","pointsApplied":100000}],
 ///      "unknown":[{"id":3}],"skipped":[]}
 ///
 /// @param client    The client. Not NULL.

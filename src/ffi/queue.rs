@@ -91,11 +91,11 @@ pub unsafe extern "C" fn cognite_queue_new(
 
 /// What an event loop waits on (poll, epoll, kqueue, select): a file descriptor that is readable exactly while
 /// cognite_queue_next() would not answer EMPTY, that is, while a completion is there, and from cognite_queue_close() on.
-/// Never read it, write it or close it.
+/// On Windows a HANDLE of a manual-reset event that is signalled exactly then, for WaitForMultipleObjects. Never read it,
+/// write it, set it or close it.
 ///
 /// @param queue  The queue, or NULL.
-/// @return The descriptor, the same at every call; -1 for NULL and on systems that have none: there, wait with
-///         cognite_queue_next().
+/// @return The descriptor or HANDLE, the same at every call; -1 for NULL.
 ///
 /// **Blocks:** no. **Threads:** any number. **Owns:** the queue; valid until it is freed. **Since:** 0.1.0
 #[unsafe(no_mangle)]

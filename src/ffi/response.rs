@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use super::guard::access;
 use super::handle::{Object, free, get};
 use super::text::c_text;
-use crate::http::Response;
+use crate::api::operations::answer;
+use crate::http::{Index, Response};
 use crate::runtime::usage::{BODY_BYTES, Held};
 
 /// One answer. Read-only; may be read by any number of threads. Free it with cognite_response_free().
@@ -20,6 +21,7 @@ pub(crate) struct ResponseBox {
     response: Response,
     len: usize,
     headers: OnceLock<Headers>,
+    index: OnceLock<Option<Box<Index>>>,
     _counted: Held,
 }
 
@@ -33,7 +35,16 @@ impl ResponseBox {
     pub(crate) fn new(mut response: Response) -> Self {
         let len = response.body.len();
         response.body.push(0);
-        Self { response, len, headers: OnceLock::new(), _counted: BODY_BYTES.hold(len) }
+        let index = match response.index.take() {
+            Some(known) => OnceLock::from(Some(known)),
+            None => OnceLock::new(),
+        };
+        Self { response, len, headers: OnceLock::new(), index, _counted: BODY_BYTES.hold(len) }
+    }
+
+    /// What is in it, if it is `{"items":[…]}`.
+    fn index(&self) -> Option<&Index> {
+        self.index.get_or_init(|| answer::index(self.response.body.get(..self.len)?)).as_deref()
     }
 
     /// What the operation made of its answers.
@@ -167,6 +178,63 @@ pub unsafe extern "C" fn cognite_response_elapsed_us(response: *const cognite_re
 pub unsafe extern "C" fn cognite_response_attempts(response: *const cognite_response) -> u32 {
     // SAFETY: NULL or a live response.
     access(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.response.attempts))
+}
+
+/// How many elements a body of the form `{"items":[…],…}` has: pages, and results of most operations. The body of a page
+/// was looked through when it came; any other is when this is called first.
+///
+/// @param response  The response, or NULL.
+/// @return Their number; 0 also for NULL and for other bodies.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_response_item_count(response: *const cognite_response) -> usize {
+    // SAFETY: NULL or a live response.
+    access(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.index().map_or(0, |i| i.items.len())))
+}
+
+/// An element of a body of the form `{"items":[…],…}`: its JSON text, not ended by NUL.
+///
+/// @param response  The response, or NULL.
+/// @param index     0 to cognite_response_item_count() - 1.
+/// @param[out] len  Number of bytes; may be NULL.
+/// @return The bytes; NULL when there is no such element.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_response_item(
+    response: *const cognite_response,
+    index: usize,
+    len: *mut usize,
+) -> *const c_char {
+    let (item, n) = access((std::ptr::null(), 0), || {
+        // SAFETY: NULL or a live response.
+        let r = unsafe { get::<ResponseBox>(response, "response") }?;
+        let place = r.index().and_then(|i| i.items.get(index));
+        let item = place.and_then(|(start, end)| r.response.body.get(*start as usize..*end as usize));
+        Ok(item.map_or((std::ptr::null(), 0), |text| (text.as_ptr().cast(), text.len())))
+    });
+    if !len.is_null() {
+        // SAFETY: not NULL, so by the contract a place that may be written.
+        unsafe { len.write(n) };
+    }
+    item
+}
+
+/// Where a list goes on behind this page: `nextCursor` of a body of the form `{"items":[…],…}`. Given as `cursor` in the
+/// arguments of the same operation, it begins there: that is how to resume.
+///
+/// @param response  The response, or NULL.
+/// @return Text; NULL at the end of a list, and for other bodies.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_response_next_cursor(response: *const cognite_response) -> *const c_char {
+    access(std::ptr::null(), || {
+        // SAFETY: NULL or a live response.
+        let r = unsafe { get::<ResponseBox>(response, "response") }?;
+        Ok(r.index().and_then(|i| i.cursor.as_ref()).map_or(std::ptr::null(), |c| c.as_ptr()))
+    })
 }
 
 /// Frees a response. NULL does nothing.

@@ -61,12 +61,28 @@ pub struct Response {
     pub elapsed: Duration,
     /// What an operation made of its answers; the layer that made it knows what it is.
     pub payload: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where the elements lie, if somebody looked: of a page of a list.
+    pub index: Option<Box<Index>>,
+}
+
+/// What is in a page.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// First byte and the one after the last, of each element.
+    pub items: Vec<(u32, u32)>,
+    /// Where the next page begins.
+    pub cursor: Option<std::ffi::CString>,
 }
 
 impl Response {
     /// A document of the library's own: no HTTP status, no headers.
     pub fn of_json(value: &serde_json::Value) -> Self {
         Self::of_text(value.to_string())
+    }
+
+    /// The body by itself, to be shared, and the rest.
+    pub fn parted(mut self) -> (Bytes, Self) {
+        (std::mem::take(&mut self.body).into(), self)
     }
 
     /// The same for other text.
@@ -78,6 +94,7 @@ impl Response {
             attempts: 0,
             elapsed: Duration::ZERO,
             payload: None,
+            index: None,
         }
     }
 }
@@ -195,6 +212,7 @@ impl HttpClient {
                     attempts: ledger.attempts,
                     elapsed: mark.end(Ok(answer.status)),
                     payload: None,
+                    index: None,
                 };
                 self.tell(&call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)

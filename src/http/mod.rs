@@ -23,4 +23,4 @@ pub mod transport;
 pub mod url;
 
 pub use class::Class;
-pub use client::{Call, HttpClient, Response};
+pub use client::{Call, HttpClient, Index, Response};

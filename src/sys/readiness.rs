@@ -1,27 +1,50 @@
 //! A handle of the operating system that others wait on: readable or not, nothing more. Linux: an eventfd; other Unix: a
-//! pipe. Elsewhere there is none yet.
+//! pipe; Windows: an event that stays set until it is reset.
 
-#[cfg(not(unix))]
-mod none {
-    pub struct Readiness;
+#[cfg(windows)]
+mod event {
+    use std::ffi::c_void;
+    use std::io;
+    use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn CreateEventW(security: *const c_void, manual_reset: i32, signalled: i32, name: *const u16) -> RawHandle;
+        fn SetEvent(event: RawHandle) -> i32;
+        fn ResetEvent(event: RawHandle) -> i32;
+    }
+
+    pub struct Readiness(OwnedHandle);
 
     impl Readiness {
-        pub fn new() -> std::io::Result<Self> {
-            Ok(Self)
+        pub fn new() -> io::Result<Self> {
+            // SAFETY: no security attributes and no name are both allowed; the result is checked.
+            let event = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
+            if event.is_null() {
+                return Err(io::Error::last_os_error());
+            }
+            // SAFETY: a handle just made, that nobody else owns.
+            Ok(Self(unsafe { OwnedHandle::from_raw_handle(event) }))
         }
 
         pub fn handle(&self) -> isize {
-            -1
+            self.0.as_raw_handle() as isize
         }
 
-        pub fn raise(&self) {}
+        pub fn raise(&self) {
+            // SAFETY: an event of ours, which is open.
+            unsafe { SetEvent(self.0.as_raw_handle()) };
+        }
 
-        pub fn clear(&self) {}
+        pub fn clear(&self) {
+            // SAFETY: as above.
+            unsafe { ResetEvent(self.0.as_raw_handle()) };
+        }
     }
 }
 
-#[cfg(not(unix))]
-pub use none::Readiness;
+#[cfg(windows)]
+pub use event::Readiness;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod eventfd {
@@ -127,8 +150,19 @@ fn interrupted() -> bool {
     std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #[cfg(windows)]
+    fn readable(event: isize) -> bool {
+        #[link(name = "kernel32")]
+        unsafe extern "system" {
+            fn WaitForSingleObject(object: isize, milliseconds: u32) -> u32;
+        }
+        // SAFETY: an open handle, not waited for.
+        unsafe { WaitForSingleObject(event, 0) == 0 }
+    }
+
+    #[cfg(unix)]
     fn readable(fd: isize) -> bool {
         let mut wait = libc::pollfd { fd: fd as libc::c_int, events: libc::POLLIN, revents: 0 };
         // SAFETY: one entry, as said.
@@ -152,6 +186,7 @@ mod tests {
     #[test]
     fn readable_when_raised() {
         raised_and_cleared!(super::Readiness::new());
+        #[cfg(unix)]
         raised_and_cleared!(super::pipe::Readiness::new());
     }
 }

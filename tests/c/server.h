@@ -25,11 +25,14 @@ struct server {
   pthread_t thread;
   pthread_mutex_t lock; /* guards what follows */
   server_answer answer;
-  volatile int stop;
+  int stop; /* see server_stopping */
   int requests;       /* heads received */
   int authorized;     /* ... that had an Authorization header */
   char head[16384];   /* of the newest request, NUL-terminated */
 };
+
+/* Told to end, without the lock. */
+static inline int server_stopping(struct server *server) { return __atomic_load_n(&server->stop, __ATOMIC_SEQ_CST); }
 
 static inline int64_t server_now_ms(void) {
   struct timespec now;
@@ -76,7 +79,7 @@ static inline void server_reset(int fd) {
 static inline void server_hold(struct server *server, int fd, int ms) {
   int64_t end = server_now_ms() + ms;
   char waste[4096];
-  while (!server->stop && server_now_ms() < end) {
+  while (!server_stopping(server) && server_now_ms() < end) {
     struct pollfd wait = {fd, POLLIN, 0};
     if (poll(&wait, 1, 20) > 0 && recv(fd, waste, sizeof waste, 0) <= 0) return;
   }
@@ -91,7 +94,7 @@ static inline int server_read(struct server *server, int fd, size_t max_body) {
   while (end == NULL) {
     struct pollfd wait = {fd, POLLIN, 0};
     ssize_t n;
-    if (server->stop || used == sizeof in - 1) return 0;
+    if (server_stopping(server) || used == sizeof in - 1) return 0;
     if (poll(&wait, 1, 50) <= 0) continue;
     n = recv(fd, in + used, sizeof in - 1 - used, 0);
     if (n <= 0) return 0;
@@ -126,7 +129,7 @@ static inline int server_read(struct server *server, int fd, size_t max_body) {
 
 static inline void *server_run(void *argument) {
   struct server *server = argument;
-  while (!server->stop) {
+  while (!server_stopping(server)) {
     struct pollfd wait = {server->listener, POLLIN, 0};
     int fd;
     if (poll(&wait, 1, 20) <= 0 || (fd = accept(server->listener, NULL, NULL)) < 0) continue;
@@ -180,7 +183,7 @@ static inline int server_count(struct server *server, int *authorized) {
 }
 
 static inline void server_stop(struct server *server) {
-  server->stop = 1;
+  __atomic_store_n(&server->stop, 1, __ATOMIC_SEQ_CST);
   pthread_join(server->thread, NULL);
   close(server->listener);
   pthread_mutex_destroy(&server->lock);

@@ -58,7 +58,7 @@ static void a_endless(struct server *s, int fd) {
   char part[8192];
   memset(part, 'x', sizeof part);
   server_text(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-  while (!s->stop && server_send(fd, part, sizeof part)) { }
+  while (!server_stopping(s) && server_send(fd, part, sizeof part)) { }
 }
 static void a_headers(struct server *s, int fd) {
   char line[1024];

@@ -156,7 +156,7 @@ static void many(void) {
   json = cognite_error_json(err);
   CHECK_CONTAINS(json, "\"missing\":[{\"externalId\":");
   CHECK_CONTAINS(json, "\"pointsApplied\":200000");
-  CHECK_CONTAINS(json, "\"successful\":[]");
+  CHECK_CONTAINS(json, "\"succeeded\":[]");
   CHECK_CONTAINS(json, "\"skipped\":[]");
   CHECK_CONTAINS(cognite_error_message(err), "of 3 series 0 were written whole, 3 refused");
   cognite_error_free(err);

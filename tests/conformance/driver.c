@@ -11,7 +11,9 @@
 
 #include "datapoints.h"
 #include "login.h"
+#include "operations.h"
 #include "reply.h"
+#include "writes.h"
 
 static double now_ms(void) {
   struct timespec t;
@@ -311,6 +313,10 @@ static int needs_client(const char *op) {
 static void do_call(text *t, cognite_client *client, const char *op, const doc *d, int call) {
   if (strcmp(op, "get") == 0 || strcmp(op, "post") == 0 || strcmp(op, "put") == 0) {
     request(t, client, op, d, call);
+  } else if (is_read(op)) {
+    read_items(t, client, op, d, call);
+  } else if (is_write(op)) {
+    write_items(t, client, op, d, call);
   } else if (strcmp(op, "get_token") == 0) {
     get_token(t, client, d, call);
   } else if (strcmp(op, "apply_settings") == 0) {

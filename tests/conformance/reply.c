@@ -124,6 +124,22 @@ static int says(const doc *d, const char *name, const char *const *words) {
   return hit;
 }
 
+/* Of an operation that failed in part: the kind of its last failure that is not about missing or duplicated items, else of
+ * the last about missing ones, else of the last. */
+static const char *kind_of_parts(const doc *d) {
+  static const char *const missing[] = {"NOT_FOUND", NULL}, *const duplicated[] = {"DUPLICATED", NULL};
+  int requests = member(d, 0, "requests"), i;
+  const char *kind = "api_error";
+  for (i = first_of(d, requests); i != NONE; i = next_of(d, i)) {
+    char *name = text_of(d, member(d, i, "statusName"), NULL);
+    int absent = listed(name, missing), twice = listed(name, duplicated);
+    free(name);
+    if (!absent && !twice) return "api_error";
+    if (absent || strcmp(kind, "api_error") == 0) kind = absent ? "not_found" : "duplicated";
+  }
+  return kind;
+}
+
 static const char *kind_of(cognite_status status, const doc *d) {
   static const char *const nobody[] = {"refused", "dns", NULL}, *const broken[] = {"closed", "protocol", NULL},
     *const connecting[] = {"connect_timeout", NULL}, *const body[] = {"body", NULL}, *const incomplete[] = {"token_incomplete", NULL},
@@ -131,8 +147,8 @@ static const char *kind_of(cognite_status status, const doc *d) {
   switch (status) {
     case COGNITE_ERR_INVALID_ARGUMENT:
     case COGNITE_ERR_CONFIG: return "invalid_value";
-    case COGNITE_ERR_API:
-    case COGNITE_ERR_PARTIAL: return "api_error";
+    case COGNITE_ERR_API: return "api_error";
+    case COGNITE_ERR_PARTIAL: return kind_of_parts(d);
     case COGNITE_ERR_NOT_FOUND: return "not_found";
     case COGNITE_ERR_DUPLICATED: return "duplicated";
     case COGNITE_ERR_ACCESS: return "project_access";
@@ -160,7 +176,38 @@ static void add_member(text *t, const doc *d, const char *theirs, const char *ou
   else add_value(t, d, value);
 }
 
+/* What became of items. Bare: {"externalId": "a"} is told as "a". */
+static void add_places(text *t, const doc *d, int bare) {
+  static const char *const lists[][2] = {{"succeeded", "successful"}, {"failed", "failed"}, {"unknown", "unknown"}, {"skipped", "skipped"}};
+  static const char *const keys[] = {"externalId", "id", "space", "key", "name", "instanceId"};
+  size_t n, k;
+  for (n = 0; n < sizeof lists / sizeof *lists; n++) {
+    int list = member(d, 0, lists[n][0]), i;
+    const char *between = "";
+    if (list == NONE || first_of(d, list) == NONE) continue;
+    add_text(t, ",\"");
+    add_text(t, lists[n][1]);
+    add_text(t, "\":[");
+    for (i = first_of(d, list); i != NONE; i = next_of(d, i)) {
+      int value = i;
+      for (k = 0; bare && is_object(d, value) && k < sizeof keys / sizeof *keys; k++) {
+        int part = member(d, i, keys[k]);
+        if (part != NONE) value = part;
+        if (part != NONE) break;
+      }
+      add_text(t, between);
+      add_value(t, d, value);
+      between = ",";
+    }
+    add_text(t, "]");
+  }
+}
+
 void add_error(text *t, const cognite_error *error) {
+  add_item_error(t, error, 0);
+}
+
+void add_item_error(text *t, const cognite_error *error, int bare) {
   const char *json = cognite_error_json(error), *message = cognite_error_message(error), *kind;
   doc d;
   if (!parse(&d, json, strlen(json))) {
@@ -168,8 +215,6 @@ void add_error(text *t, const cognite_error *error) {
     return;
   }
   kind = kind_of(cognite_error_status(error), &d);
-  /* Some requests of several failed: the reference tells the first failure. */
-  if (cognite_error_status(error) == COGNITE_ERR_PARTIAL && member(&d, 0, "missing") != NONE) kind = "not_found";
   add_text(t, "{\"kind\":\"");
   add_text(t, kind);
   add_text(t, "\",\"text\":");
@@ -180,11 +225,8 @@ void add_error(text *t, const cognite_error *error) {
     add_member(t, &d, "requestId", "x_request_id", NULL);
     add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
     add_member(t, &d, "duplicated", "duplicated", NULL);
-    add_member(t, &d, "successful", "successful", NULL);
-    add_member(t, &d, "failed", "failed", NULL);
-    add_member(t, &d, "unknown", "unknown", NULL);
-    add_member(t, &d, "skipped", "skipped", NULL);
     add_member(t, &d, "extra", "extra", NULL);
+    add_places(t, &d, bare);
     add_member(t, &d, "cluster", "cluster", NULL);
     add_member(t, &d, "project", "project", NULL);
   } else if (strcmp(kind, "project_access") == 0) {

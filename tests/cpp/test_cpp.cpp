@@ -124,6 +124,23 @@ void calls(const cognite::client& client, const std::string& base) {
   CHECK(denied.code() == "invalid_client" && denied.json().find("canary-secret") == std::string_view::npos);
 }
 
+void operations(const cognite::client& client) {
+  const std::string id = "cpp-operation-" + std::to_string(std::time(nullptr)) + "-" + std::to_string(std::rand());
+  std::string items;
+  for (int i = 0; i < 1200; ++i) items += (i > 0 ? "," : "") + std::string(R"({"externalId":")") + id + std::to_string(i) + R"(","name":"x"})";
+  CHECK(client.operate({"assets.create", "{\"items\":[" + items + "]}"}).item_count() == 1200);
+  const std::string filter = R"("filter":{"externalIdPrefix":")" + id + "\"}";
+  cognite::response some = client.operate_async({"assets.list", "{" + filter + ",\"limit\":7}"}).get();
+  CHECK(some.item_count() == 7 && some.item(6).find(id) != std::string_view::npos && some.item(7).empty());
+  CHECK(!some.next_cursor().empty());
+  cognite::pages pages = client.pages({"assets.list", "{" + filter + "}"});
+  std::size_t all = 0;
+  while (auto page = pages.next()) all += page->item_count();
+  CHECK(all == 1200);
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, (void)client.operate({"asets.list"}));
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, (void)client.pages({"assets.create", "{\"items\":[]}"}));
+}
+
 void futures(const cognite::client& client, const std::string& base) {
   std::vector<std::future<cognite::response>> all;
   for (int i = 0; i < 50; ++i) all.push_back(client.get_async(base + "/assets", R"({"limit":1})"));
@@ -262,6 +279,7 @@ int main() {
     cognite::client client(settings(oauth(need("COGNITE_CLIENT_SECRET"))));
     settings_only();
     calls(client, base);
+    operations(client);
     futures(client, base);
     callbacks(client, base);
     providers(client, base);

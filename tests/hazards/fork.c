@@ -23,7 +23,7 @@ static pid_t child_that_works(void) {
 static cognite_client *inherited;
 static cognite_queue *inherited_queue;
 static cognite_cancel *inherited_cancel;
-static volatile int caller_stop, caller_calls;
+static int caller_stop, caller_calls;
 
 /* Everything one can do with what was inherited; exit status 0: every fallible call said FORKED. */
 static void child_that_must_not(void) {
@@ -49,8 +49,8 @@ static void child_that_must_not(void) {
 }
 
 static void *calls(void *unused) {
-  while (!caller_stop) {
-    if (host_get(inherited, "/ok") == COGNITE_OK) caller_calls++;
+  while (!__atomic_load_n(&caller_stop, __ATOMIC_SEQ_CST)) {
+    if (host_get(inherited, "/ok") == COGNITE_OK) __atomic_add_fetch(&caller_calls, 1, __ATOMIC_SEQ_CST);
   }
   return unused;
 }
@@ -100,7 +100,7 @@ int main(void) {
     host_ended(child, 20000, "forked during calls");
   }
   host_pause(100);
-  caller_stop = 1;
+  __atomic_store_n(&caller_stop, 1, __ATOMIC_SEQ_CST);
   for (i = 0; i < 4; i++) pthread_join(threads[i], NULL);
   CHECK(caller_calls > 0);
   CHECK_STATUS(host_get(inherited, "/ok"), COGNITE_OK);

@@ -35,7 +35,7 @@ struct host_server {
   int listener, port;
   pthread_t thread;
   int requests, resets;
-  volatile int stop;
+  int stop;
 };
 
 struct host_connection {
@@ -45,7 +45,7 @@ struct host_connection {
 
 static inline int host_wait(struct host_server *server, int fd) {
   struct pollfd wait = {fd, POLLIN, 0};
-  while (!server->stop)
+  while (!__atomic_load_n(&server->stop, __ATOMIC_SEQ_CST))
     if (poll(&wait, 1, 50) > 0) return 1;
   return 0;
 }
@@ -160,7 +160,7 @@ static inline void host_start(struct host_server *server) {
 }
 
 static inline void host_stop(struct host_server *server) {
-  server->stop = 1;
+  __atomic_store_n(&server->stop, 1, __ATOMIC_SEQ_CST);
   pthread_join(server->thread, NULL);
   close(server->listener);
   host_pause(200); /* its connections see it too */

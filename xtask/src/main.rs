@@ -8,9 +8,11 @@ mod conformance;
 mod demo;
 mod emulator;
 mod faults;
+mod fuzz;
 mod hazards;
 mod header;
 mod header_text;
+mod inventory;
 mod json;
 mod ledger;
 mod setup;
@@ -35,9 +37,16 @@ cargo xtask COMMAND
       [--only TEXT] [--verbose]
   faults [--fast] [--only TEXT]
                         every phase of a request hit by every fault, through the C API; counts what reached the server
-  hazards [--short] [--asan]    the library as a guest: signals, fork, exit, unloading, defects; under sanitizers
+  fuzz [--seconds N] [--keep] [TARGET ...]
+                        hostile texts, answers and sequences of calls, 600 s each; --keep: renew the committed corpora
+  hazards [--short] [--hosts] [--asan] [--tsan] [--miri] [--windows]
+                        the library as a guest: signals, fork, exit, unloading, defects (hosts), under the address and the
+                        thread sanitizer, under Miri, on Windows by Wine; without an option all of it; --short: a little of
+                        the hosts
   abi [--header-only]   programs of the last release go on working; size and needs of the release build
   header [--check]      make include/cognite/cognite.h and the ledger abi/symbols.txt from the source, or compare them with it
+  inventory --resources FILE [--write]
+                        what an inventory of the API has that the table of operations has not, and the reverse
   bench requests [--rounds N]    cost of small requests, side by side with libcurl and other clients
   bench throttle [--seconds N]   how much of an allowance is used under 429, and how often it is refused
 ";
@@ -56,9 +65,11 @@ fn main() -> ExitCode {
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),
         Some("faults") => faults::command(rest),
+        Some("fuzz") => fuzz::command(rest),
         Some("hazards") => hazards::command(rest),
         Some("parity") => conformance::parity::command(rest),
         Some("header") => header::command(rest),
+        Some("inventory") => inventory::command(rest),
         Some("setup") => setup::command(rest),
         Some("test") => checks::command(rest),
         Some(other) => Err(format!("unknown command {other}\n\n{HELP}")),

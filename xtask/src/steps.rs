@@ -52,12 +52,13 @@ pub fn timed(c: &mut Command, limit: Duration) -> Res<()> {
 /// The official SDK works with the emulator, and reads what the C library wrote.
 pub fn python() -> Res<()> {
     let python = venv()?;
-    let emulator = Emulator::start()?;
-    let mut c = Command::new(&python);
-    // It takes the emulator's own start line, to test one that runs already.
-    c.arg(sh::root().join("emulator/tests/python_sdk.py")).env("EMULATOR", emulator.start_line()).stdin(Stdio::null());
-    timed(&mut c, Duration::from_secs(300))?;
-    drop(emulator);
+    for script in ["python_sdk.py", "python_areas.py"] {
+        let emulator = Emulator::start()?;
+        let mut c = Command::new(&python);
+        // They take the emulator's own start line, to test one that runs already.
+        c.arg(sh::root().join("emulator/tests").join(script)).env("EMULATOR", emulator.start_line());
+        timed(c.stdin(Stdio::null()), Duration::from_secs(300))?;
+    }
 
     let program = demo::build_example("historian", false)?;
     let emulator = Emulator::start()?;

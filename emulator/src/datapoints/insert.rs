@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::proto;
 use super::series::{Batch, Series, Values};
 use super::status::{self, Category, Mark, category};
+use super::subscriptions::What;
 use super::time::{MAX_TIME, MIN_TIME};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
@@ -120,6 +121,7 @@ pub fn insert(state: &State, call: &Call) -> Result<Reply> {
     let cost = batches.iter().map(|(_, _, b)| b.cost()).sum();
     data.room_for_datapoints(cost)?;
     for (id, is_string, batch) in batches {
+        data.changes.add(id, || What::Upserts(batch.ts.clone()));
         let series = data.series.entry(id).or_insert_with(|| Series::new(is_string));
         let before = series.cost();
         series.upsert(batch);
@@ -304,6 +306,7 @@ pub fn delete(state: &State, call: &Call) -> Result<Reply> {
         return Err(ApiError::missing("Time series not found", missing));
     }
     for (id, (begin, end)) in ids.into_iter().zip(ranges) {
+        data.changes.add(id, || What::Delete(begin, end));
         let Some(series) = data.series.get_mut(&id) else { continue };
         let before = series.cost();
         series.delete(begin, end);

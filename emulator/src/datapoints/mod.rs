@@ -7,7 +7,11 @@ pub mod proto;
 mod query;
 pub mod series;
 mod status;
+pub mod subscriptions;
+pub mod synthetic;
 mod time;
+
+pub use time::parse as parse_time;
 
 use serde_json::Value;
 

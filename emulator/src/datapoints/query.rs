@@ -19,7 +19,7 @@ const MAX_RAW: i64 = 100_000;
 const MAX_AGGREGATES: i64 = 10_000;
 const DEFAULT_LIMIT: i64 = 100;
 
-struct Query {
+pub struct Query {
     key: Identifier,
     start: i64,
     end: i64,
@@ -35,8 +35,12 @@ struct Query {
 }
 
 impl Query {
+    pub fn key(&self) -> &Identifier {
+        &self.key
+    }
+
     /// What an item does not say, the body says for all.
-    fn new(item: &Object, body: &Object, now: i64) -> Result<Self> {
+    pub fn new(item: &Object, body: &Object, now: i64) -> Result<Self> {
         let get = |name: &str| item.get(name).or_else(|| body.get(name)).filter(|v| !v.is_null());
         let time = |name: &str, default: i64| get(name).map_or(Ok(default), |v| parse(name, v, now));
         let text = |name: &str| match get(name) {
@@ -131,7 +135,7 @@ pub fn list(state: &State, call: &Call) -> Result<Reply> {
     Ok(if call.wants_protobuf() { encode::protobuf(found) } else { encode::json(&found) })
 }
 
-fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Result<Found<'a>> {
+pub fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Result<Found<'a>> {
     if let Some(unit) = &query.target_unit
         && row.get("unitExternalId").and_then(Value::as_str) != Some(unit)
     {

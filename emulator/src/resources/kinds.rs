@@ -276,7 +276,7 @@ pub const KINDS: &[Kind] = &[
         ops: &["create", "list", "byids", "update", "aggregate"],
         has_id: true,
         create_limit: 10,
-        created_status: 201,
+        created_status: 200,
         twice_status: 409,
         special: Special::None,
     },

@@ -17,7 +17,10 @@ use crate::state::{State, now_ms};
 use kinds::{Kind, Special};
 use table::Object;
 
+pub use advanced::{Node, compare, parse as parse_filter};
 pub use check::{flag, items};
+pub use read::{aggregate_rows, order, sort_keys};
+pub use write::{create, references, update};
 
 const MAX_ITEMS: usize = 1000;
 

@@ -101,13 +101,13 @@ pub fn list(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     Ok(answer)
 }
 
-struct SortKey {
+pub struct SortKey {
     path: Vec<String>,
     descending: bool,
     nulls_first: bool,
 }
 
-fn sort_keys(body: &Object) -> Result<Vec<SortKey>> {
+pub fn sort_keys(body: &Object) -> Result<Vec<SortKey>> {
     let keys = match body.get("sort") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(list)) => list.iter().collect(),
@@ -117,7 +117,7 @@ fn sort_keys(body: &Object) -> Result<Vec<SortKey>> {
         .map(|key| {
             if let Some(text) = key.as_str() {
                 let (name, order) = text.split_once(':').unwrap_or((text, "asc"));
-                let descending = order == "desc";
+                let descending = order.eq_ignore_ascii_case("desc");
                 return Ok(SortKey { path: vec![name.into()], descending, nulls_first: descending });
             }
             let property = key.get("property").ok_or_else(|| ApiError::bad("sort needs the field property"))?;
@@ -133,7 +133,7 @@ fn sort_keys(body: &Object) -> Result<Vec<SortKey>> {
         .collect()
 }
 
-fn order(keys: &[SortKey], a: &Object, b: &Object) -> std::cmp::Ordering {
+pub fn order(keys: &[SortKey], a: &Object, b: &Object) -> std::cmp::Ordering {
     use std::cmp::Ordering::{Equal, Greater, Less};
     for key in keys {
         let found = match (lookup(a, &key.path), lookup(b, &key.path)) {
@@ -195,13 +195,15 @@ pub fn search(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
 
 pub fn aggregate(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let matcher = Matcher::new(data, kind, body.get("filter"), body.get("advancedFilter"))?;
-    let rows = || {
-        let all = data.table(kind.path).into_iter().flat_map(|t| t.rows.iter());
-        all.filter(|(id, row)| matcher.matches(**id, &row.value)).map(|(_, row)| &row.value)
-    };
+    let all = data.table(kind.path).into_iter().flat_map(|t| t.rows.iter());
+    let rows = all.filter(|(id, row)| matcher.matches(**id, &row.value)).map(|(_, row)| &row.value);
+    aggregate_rows(&rows.collect::<Vec<_>>(), body)
+}
+
+pub fn aggregate_rows(rows: &[&Object], body: &Object) -> Result<Value> {
     let what = body.get("aggregate").and_then(Value::as_str).unwrap_or("count");
     if what == "count" {
-        return Ok(json!({"items": [{"count": rows().count()}]}));
+        return Ok(json!({"items": [{"count": rows.len()}]}));
     }
     let keep = AggregateFilter(body.get("aggregateFilter").filter(|v| !v.is_null()));
     let mut buckets: BTreeMap<String, (Value, u64)> = BTreeMap::new();
@@ -209,7 +211,7 @@ pub fn aggregate(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
         let property = body.get("properties").and_then(|p| p.pointer("/0/property"));
         let property = property.ok_or_else(|| ApiError::bad("properties is missing"))?;
         let property = path(property)?;
-        for row in rows() {
+        for row in rows {
             let Some(value) = lookup(row, &property) else { continue };
             let values = value.as_array().map_or_else(|| vec![value], |l| l.iter().collect());
             for value in values {
@@ -222,7 +224,7 @@ pub fn aggregate(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
         }
     } else if what.ends_with("Properties") {
         let scope = path(body.get("path").ok_or_else(|| ApiError::bad("path is missing"))?)?;
-        for row in rows() {
+        for row in rows {
             for key in lookup(row, &scope).and_then(Value::as_object).into_iter().flat_map(|m| m.keys()) {
                 let text = key.to_lowercase();
                 if keep.passes(&text)? {

@@ -28,8 +28,8 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
                 if columns.is_empty() || columns.len() > 400 {
                     return Err(ApiError::bad("A sequence has between 1 and 400 columns"));
                 }
-                for column in columns {
-                    dress_column(column, now)?;
+                for (n, column) in columns.iter_mut().enumerate() {
+                    dress_column(column, n + 1, now)?;
                 }
             }
             Ok(())
@@ -43,9 +43,11 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
     }
 }
 
-fn dress_column(column: &mut Value, now: i64) -> Result<()> {
+fn dress_column(column: &mut Value, id: usize, now: i64) -> Result<()> {
     let Value::Object(map) = column else { return Err(ApiError::bad("Every column must be an object")) };
-    map.entry("valueType").or_insert_with(|| json!("DOUBLE"));
+    let kind = map.get("valueType").and_then(Value::as_str).unwrap_or("DOUBLE").to_uppercase();
+    map.insert("valueType".into(), json!(kind));
+    map.insert("id".into(), json!(id));
     map.insert("createdTime".into(), json!(now));
     map.insert("lastUpdatedTime".into(), json!(now));
     Ok(())
@@ -63,7 +65,8 @@ pub fn modify_columns(value: &mut Object, change: &Object) -> Result<()> {
     }
     for new in change.get("add").and_then(Value::as_array).into_iter().flatten() {
         let mut column = new.clone();
-        dress_column(&mut column, now)?;
+        let last = columns.iter().filter_map(|c| c.get("id")?.as_u64()).max().unwrap_or(0);
+        dress_column(&mut column, last as usize + 1, now)?;
         columns.push(column);
     }
     Ok(())
@@ -226,6 +229,12 @@ pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -
 }
 
 pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
+    if kind.special == Special::File {
+        crate::areas::files::forget(data, id);
+    }
+    if kind.special == Special::Sequence {
+        crate::areas::sequence_rows::forget(data, id);
+    }
     if kind.special == Special::TimeSeries
         && let Some(series) = data.series.remove(&id)
     {

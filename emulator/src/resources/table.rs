@@ -13,19 +13,36 @@ pub struct Row {
     pub weight: u64,
 }
 
-#[derive(Default)]
+/// What names a row besides its id, where a kind does not say otherwise.
+pub const EXTERNAL_ID: &[&str] = &["externalId"];
+
 pub struct Table {
     pub rows: BTreeMap<i64, Row>,
-    by_external_id: HashMap<String, i64>,
+    key: &'static [&'static str],
+    by_name: HashMap<String, i64>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::with_key(EXTERNAL_ID)
+    }
 }
 
 impl Table {
+    pub fn with_key(key: &'static [&'static str]) -> Self {
+        Self { rows: BTreeMap::new(), key, by_name: HashMap::new() }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (i64, &Object)> {
+        self.rows.iter().map(|(id, row)| (*id, &row.value))
+    }
+
     pub fn get(&self, id: i64) -> Option<&Object> {
         self.rows.get(&id).map(|row| &row.value)
     }
 
-    pub fn id_of(&self, external_id: &str) -> Option<i64> {
-        self.by_external_id.get(external_id).copied()
+    pub fn id_of(&self, name: &str) -> Option<i64> {
+        self.by_name.get(name).copied()
     }
 
     pub fn resolve(&self, key: &Identifier) -> Option<i64> {
@@ -40,8 +57,8 @@ impl Table {
     /// Inserts or replaces, keeping the external id index. Returns the weight of what was there before.
     pub fn put(&mut self, id: i64, value: Object, weight: u64) -> u64 {
         let old = self.remove(id);
-        if let Some(text) = external_id(&value) {
-            self.by_external_id.insert(text.to_owned(), id);
+        if let Some(name) = name(self.key, &value) {
+            self.by_name.insert(name, id);
         }
         self.rows.insert(id, Row { value, weight });
         old.map_or(0, |row| row.weight)
@@ -49,13 +66,27 @@ impl Table {
 
     pub fn remove(&mut self, id: i64) -> Option<Row> {
         let row = self.rows.remove(&id)?;
-        if let Some(text) = external_id(&row.value)
-            && self.by_external_id.get(text) == Some(&id)
+        if let Some(name) = name(self.key, &row.value)
+            && self.by_name.get(&name) == Some(&id)
         {
-            self.by_external_id.remove(text);
+            self.by_name.remove(&name);
         }
         Some(row)
     }
+}
+
+/// The text of a row's key: plain for one field, a JSON list for several. None where a field is missing.
+pub fn name(key: &[&str], value: &Object) -> Option<String> {
+    let part = |field: &&str| value.get(*field).filter(|v| !v.is_null());
+    if let [only] = key {
+        let value = part(only)?;
+        return Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    if key.is_empty() {
+        return None;
+    }
+    let parts: Option<Vec<&Value>> = key.iter().map(part).collect();
+    parts.map(|parts| json!(parts).to_string())
 }
 
 pub fn external_id(value: &Object) -> Option<&str> {

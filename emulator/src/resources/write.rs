@@ -61,7 +61,7 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
 }
 
 /// The data set and labels an item names have to exist.
-fn references(data: &Data, value: &Object) -> Result<()> {
+pub fn references(data: &Data, value: &Object) -> Result<()> {
     if let Some(id) = value.get("dataSetId").and_then(Value::as_i64)
         && data.table("datasets").and_then(|t| t.get(id)).is_none()
     {

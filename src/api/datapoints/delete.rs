@@ -10,7 +10,7 @@ use super::query::{Ask, Query, parse};
 use super::read::{Limits, MAX_UNDER_WAY, Way, now_ms};
 use crate::api::Client;
 use crate::api::client::Accepted;
-use crate::error::{Error, Items, Status};
+use crate::error::{Error, FailedRequest, Items, Status};
 use crate::http::Response;
 
 /// The service's limit for one request.
@@ -25,7 +25,7 @@ pub struct Delete {
 
 pub fn accept(client: &Arc<Client>, ranges: &[u8], limits: &Limits) -> Result<Delete, Error> {
     let ranges = parse(ranges, now_ms(), Ask::Delete)?.items;
-    Ok(Delete { way: Way::new(client, "/delete", limits)?, ranges, _place: client.accept_operation()? })
+    Ok(Delete { way: Way::new(client, "/delete", limits)?, ranges, _place: client.accept_work()? })
 }
 
 fn range(q: &Query) -> Value {
@@ -45,6 +45,7 @@ impl Delete {
         let mut ends: BTreeMap<u64, Result<(), bool>> = BTreeMap::new();
         let mut under_way = Crew::default();
         let mut error: Option<Error> = None;
+        let mut failures = Vec::new();
         loop {
             while under_way.len() < MAX_UNDER_WAY && error.is_none() {
                 let Some((number, chunk)) = chunks.next() else { break };
@@ -59,6 +60,9 @@ impl Delete {
                 }
                 Some((number, Err(e))) => {
                     ends.insert(number, Err(e.detail().in_doubt));
+                    let first = (number as usize * MAX_RANGES) as u32;
+                    let count = self.ranges.len().saturating_sub(first as usize).min(MAX_RANGES) as u32;
+                    failures.push(FailedRequest { positions: (first..first + count).collect(), error: e.clone() });
                     error.get_or_insert(e);
                 }
             }
@@ -67,21 +71,21 @@ impl Delete {
             let counts = json!({"ranges": self.ranges.len(), "requests": ends.len()});
             return Ok(Response::of_json(&counts));
         };
-        let mut items = Items::default();
+        let mut items = Items { requests: failures, ..Items::default() };
         for (number, chunk) in self.ranges.chunks(MAX_RANGES).enumerate() {
             let list = match ends.get(&(number as u64)) {
-                Some(Ok(())) => &mut items.successful,
+                Some(Ok(())) => &mut items.succeeded,
                 Some(Err(false)) => &mut items.failed,
                 Some(Err(true)) => &mut items.unknown,
                 None => &mut items.skipped,
             };
-            list.extend(chunk.iter().map(|q| Value::Object(q.key.clone())));
+            list.extend(chunk.iter().map(|q| Value::Object(q.key.clone()).to_string().into()));
         }
-        if !items.successful.is_empty() {
+        if !items.succeeded.is_empty() {
             error.set_status(Status::Partial);
         }
         error.detail_mut().in_doubt = !items.unknown.is_empty();
-        error.detail_mut().items = Some(Box::new(items));
+        error.detail_mut().items = Some(Arc::new(items));
         Err(error)
     }
 }

@@ -123,7 +123,7 @@ impl Builder {
 pub fn blocking(client: &Arc<Client>, columns: &[Column<'_>], options: &Options) -> Result<Response, Error> {
     let job = Job::new(client, options)?;
     let plan = Plan::new(columns)?;
-    let _place = client.accept_operation()?;
+    let _place = client.accept_work()?;
     let mut builder = Builder::new(client, options);
     let mut sender = Sender::new(plan);
     let (tell, told) = mpsc::channel();
@@ -166,12 +166,7 @@ pub fn accept(client: &Arc<Client>, points: &Points, options: &Options) -> Resul
     let job = Job::new(client, options)?;
     // What cannot be sent is told at once, not by the completion.
     Plan::new(&points.columns())?;
-    Ok(Insert {
-        job,
-        points: points.clone(),
-        builder: Builder::new(client, options),
-        _place: client.accept_operation()?,
-    })
+    Ok(Insert { job, points: points.clone(), builder: Builder::new(client, options), _place: client.accept_work()? })
 }
 
 impl Insert {

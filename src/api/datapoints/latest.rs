@@ -23,7 +23,7 @@ pub struct Latest {
 
 pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Latest, Error> {
     let queries = parse(query, now_ms(), Ask::Latest)?;
-    Ok(Latest { way: Way::new(client, "/latest", limits)?, queries, _place: client.accept_operation()? })
+    Ok(Latest { way: Way::new(client, "/latest", limits)?, queries, _place: client.accept_work()? })
 }
 
 impl Latest {

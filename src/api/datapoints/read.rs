@@ -101,7 +101,7 @@ pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Rea
         pending: Vec::new(),
         missing: Vec::new(),
         error: None,
-        _place: client.accept_operation()?,
+        _place: client.accept_work()?,
     };
     read.first_round();
     Ok(read)

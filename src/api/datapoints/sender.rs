@@ -2,11 +2,12 @@
 //! taken; and what became of every series. No I/O: whoever drives it sends what it hands out and tells how that ended.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::plan::{Cut, Plan};
-use crate::error::{Error, Items, Status};
+use crate::error::{Error, FailedRequest, Items, Status};
 
 /// Most requests of one insert on their way: what the service lets one project do.
 const MAX_UNDER_WAY: usize = 5;
@@ -62,6 +63,7 @@ pub struct Sender<'a, B> {
     held: Option<(Cut, Built<B>)>,
     next: u64,
     first_error: Option<Error>,
+    failures: Vec<FailedRequest>,
     /// What ends everything: a request that cannot be made better by another.
     stop: bool,
 }
@@ -77,6 +79,7 @@ impl<'a, B> Sender<'a, B> {
             held: None,
             next: 0,
             first_error: None,
+            failures: Vec::new(),
             stop: false,
         }
     }
@@ -153,6 +156,9 @@ impl<'a, B> Sender<'a, B> {
                 a.fate = fate;
             }
         }
+        let mut positions: Vec<u32> = cut.slices.iter().map(|s| s.series as u32).collect();
+        positions.dedup();
+        self.failures.push(FailedRequest { positions, error: error.clone() });
         // The next request would end the same way.
         self.stop |= matches!(
             error.status(),
@@ -178,13 +184,13 @@ impl<'a, B> Sender<'a, B> {
         let Some(mut error) = self.first_error else {
             return Ok(json!({"series": self.accounts.len(), "points": points, "requests": self.next}));
         };
-        let mut items = Items::default();
+        let mut items = Items { requests: self.failures, ..Items::default() };
         for (series, account) in self.plan.series.iter().zip(&self.accounts) {
             let mut name = series.key.to_json();
             let list = match account.fate {
                 Fate::Failed => &mut items.failed,
                 Fate::Unknown => &mut items.unknown,
-                Fate::Good if account.applied == series.points => &mut items.successful,
+                Fate::Good if account.applied == series.points => &mut items.succeeded,
                 Fate::Good => &mut items.skipped,
             };
             if account.applied > 0
@@ -193,13 +199,13 @@ impl<'a, B> Sender<'a, B> {
             {
                 map.insert("pointsApplied".into(), account.applied.into());
             }
-            list.push(name);
+            list.push(name.to_string().into());
         }
         let counts = format!(
             "{} (of {} series {} were written whole, {} refused, {} are in doubt, {} were not attempted; {points} points are surely written)",
             error.message(),
             self.accounts.len(),
-            items.successful.len(),
+            items.succeeded.len(),
             items.failed.len(),
             items.unknown.len(),
             items.skipped.len(),
@@ -211,7 +217,7 @@ impl<'a, B> Sender<'a, B> {
             error.set_status(Status::Partial);
         }
         error.detail_mut().in_doubt = !items.unknown.is_empty();
-        error.detail_mut().items = Some(Box::new(items));
+        error.detail_mut().items = Some(Arc::new(items));
         Err(error)
     }
 }
@@ -298,8 +304,9 @@ mod tests {
             assert_eq!(e.status(), Status::Partial);
             assert!(e.detail().in_doubt);
             let items = e.detail().items.clone().unwrap();
-            assert_eq!(items.unknown, [json!({"id": 1}), json!({"id": 2})]);
-            assert_eq!(items.successful, [json!({"id": 3})]);
+            assert_eq!(items.unknown, ["{\"id\":1}", "{\"id\":2}"]);
+            assert_eq!(items.requests[0].positions, [0, 1]);
+            assert_eq!(items.succeeded, ["{\"id\":3}"]);
         });
     }
 
@@ -313,7 +320,7 @@ mod tests {
             assert!(matches!(s.step(&mut build), Step::Done));
             let e = s.finish().unwrap_err();
             let items = e.detail().items.clone().unwrap();
-            assert_eq!(items.failed, [json!({"id": 1, "pointsApplied": 100_000}), json!({"id": 2})]);
+            assert_eq!(items.failed, ["{\"id\":1,\"pointsApplied\":100000}", "{\"id\":2}"]);
         });
         with(&[100_000, 10], |mut s| {
             assert!(matches!(s.step(&mut build), Step::Send { .. }));
@@ -360,11 +367,11 @@ mod tests {
                     Ok(v) => assert_eq!(v["points"], lengths.iter().sum::<usize>()),
                     Err(e) => {
                         let i = e.detail().items.clone().unwrap();
-                        let listed = i.successful.len() + i.failed.len() + i.unknown.len() + i.skipped.len();
+                        let listed = i.succeeded.len() + i.failed.len() + i.unknown.len() + i.skipped.len();
                         assert_eq!((listed, i.skipped.len()), (lengths.len(), 0));
                         assert_eq!(e.status() == Status::Partial, total > 0);
                         let whole = applied.iter().zip(&lengths).filter(|(a, l)| a == l).count();
-                        assert_eq!(i.successful.len(), whole);
+                        assert_eq!(i.succeeded.len(), whole);
                     }
                 }
             });

@@ -88,6 +88,9 @@ static class Host {
     Check(cognite_client_load(config, (UIntPtr)config.Length, out client, IntPtr.Zero) == 0, "client");
     Check(cognite_queue_new(0, out queue, IntPtr.Zero) == 0, "queue");
 
+    // Collects without a pause: whatever the library still points to must be pinned or static.
+    new Thread(() => { while (true) { GC.Collect(); Thread.Yield(); } }) { IsBackground = true }.Start();
+
     // A foreground thread: the process does not end before it does.
     var ended = 0;
     var tags = new HashSet<ulong>();
@@ -106,11 +109,10 @@ static class Host {
       if (i % 2 == 0) { notify.Done = OnDone; notify.UserData = GCHandle.ToIntPtr(GCHandle.Alloc("/" + i)); }
       else { notify.Queue = queue; notify.Tag = (ulong)i; }
       if (cognite_client_get_async(client, "/" + i, IntPtr.Zero, IntPtr.Zero, ref notify, IntPtr.Zero) == 0) accepted++;
-      if (i % 100 == 0) { GC.Collect(); GC.WaitForPendingFinalizers(); }
+      if (i % 100 == 0) GC.WaitForPendingFinalizers();
     }
     for (var i = 0; i < 6000 && Volatile.Read(ref good) + Volatile.Read(ref wrong) + Volatile.Read(ref fetched) < calls; i++) {
       Thread.Sleep(10);
-      if (i % 10 == 0) GC.Collect();
     }
     Check(accepted == calls && good == calls / 2 && wrong == 0, good + " told by callback, " + wrong + " wrong");
     Check(fetched == calls / 2, fetched + " fetched");
@@ -120,7 +122,7 @@ static class Host {
     cognite_client_free(client);
     Check(cognite_shutdown(IntPtr.Zero) == 0, "shutdown");
     var collections = GC.CollectionCount(GC.MaxGeneration);
-    Check(collections > 10, "the collector did not run");
+    Check(collections > 100, "the collector did not run");
     Console.WriteLine("csharp: {0} told by callback, {1} fetched, {2} collections\n{3} passed, {4} failed", good, fetched,
                       collections, passed, failed);
     return failed == 0 ? 0 : 1;

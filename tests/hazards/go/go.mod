@@ -1,3 +1,3 @@
 module hazards
 
-go 1.21
+go 1.18

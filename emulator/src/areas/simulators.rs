@@ -1,0 +1,240 @@
+//! Simulators. There is one, with one connector; a run takes its time and succeeds without computing anything.
+
+use serde_json::{Value, json};
+
+use crate::call::{Call, Reply};
+use crate::error::{ApiError, Result};
+use crate::generic::{Ctx, SET, Set, Special, View, insert, int, need, object, rows, strip, text};
+use crate::resources::items;
+use crate::resources::table::Object;
+use crate::state::{Data, State, now_ms};
+
+const SIMULATOR: &str = "emulated-simulator";
+const INTEGRATION: &str = "emulated-integration";
+const MODELS: &str = "simulators/models";
+const MODEL_REVISIONS: &str = "simulators/models/revisions";
+const ROUTINES: &str = "simulators/routines";
+const ROUTINE_REVISIONS: &str = "simulators/routines/revisions";
+const RUNS: &str = "simulators/runs";
+const LOGS: &str = "simulators/logs";
+
+pub static SETS: &[Set] = &[
+    Set {
+        path: "simulators",
+        noun: "simulators",
+        ops: "list",
+        seed: Some(|_| {
+            vec![json!({"externalId": SIMULATOR, "name": "Emulated simulator", "fileExtensionTypes": ["txt"],
+                "modelTypes": [{"name": "Steady state", "key": "SteadyState"}], "modelDependencies": [],
+                "stepFields": [{"stepType": "get/set", "fields": [{"name": "address", "label": "Address", "info": "Where the value is"}]},
+                    {"stepType": "command", "fields": [{"name": "command", "label": "Command", "info": "What to do"}]}],
+                "unitQuantities": [{"name": "temperature", "label": "Temperature", "units": [{"label": "C", "name": "C"}]}]})]
+        }),
+        ..SET
+    },
+    Set {
+        path: "simulators/integrations",
+        noun: "simulator integrations",
+        filters: "simulatorExternalIds>simulatorExternalId active",
+        ops: "list delete:1",
+        seed: Some(|_| {
+            vec![
+                json!({"externalId": INTEGRATION, "simulatorExternalId": SIMULATOR, "dataSetId": 1, "heartbeat": now_ms(),
+                "connectorVersion": "1.0.0", "simulatorVersion": "1.0", "licenseStatus": "AVAILABLE", "active": true, "logId": 1,
+                "licenseLastCheckedTime": 0, "connectorStatus": "IDLE", "connectorStatusUpdatedTime": 0}),
+            ]
+        }),
+        ..SET
+    },
+    Set {
+        path: MODELS,
+        noun: "simulator models",
+        required: "externalId simulatorExternalId name dataSetId type",
+        filters: "simulatorExternalIds>simulatorExternalId externalIdPrefix dataSetIds>dataSetId",
+        ops: "POST:1 byids:1 list delete:1 update",
+        make: Some(|_, _, row| {
+            if text(row, "simulatorExternalId") == SIMULATOR {
+                return Ok(());
+            }
+            Err(ApiError::missing("Simulator not found", vec![json!({"externalId": row.get("simulatorExternalId")})]))
+        }),
+        gone: Some(|ctx, _, row| forget(ctx, &[MODEL_REVISIONS, ROUTINES], "modelExternalId", row)),
+        ..SET
+    },
+    Set {
+        path: MODEL_REVISIONS,
+        noun: "simulator model revisions",
+        required: "externalId modelExternalId fileId",
+        filters: "modelExternalIds>modelExternalId simulatorExternalIds>simulatorExternalId createdTime lastUpdatedTime allVersions",
+        ops: "POST:1 byids:100 list",
+        make: Some(|ctx, _, row| {
+            let fields = ["simulatorExternalId", "dataSetId"];
+            inherit(ctx, row, MODELS, "modelExternalId", &fields)?;
+            number(ctx, row, MODEL_REVISIONS, "modelExternalId");
+            let log = log(ctx.data, row, "The revision was taken over")?;
+            row.insert("logId".into(), log);
+            row.entry("externalDependencies").or_insert(json!([]));
+            row.insert("allVersions".into(), json!(true));
+            Ok(())
+        }),
+        show: Some(|view, row| {
+            row.remove("allVersions");
+            let done = view.stage(int(row, "createdTime").unwrap_or(0)) == 2;
+            row.insert("status".into(), json!(if done { "success" } else { "unknown" }));
+        }),
+        ..SET
+    },
+    Set {
+        path: ROUTINES,
+        noun: "simulator routines",
+        required: "externalId modelExternalId simulatorIntegrationExternalId name",
+        filters: "modelExternalIds>modelExternalId simulatorIntegrationExternalIds>simulatorIntegrationExternalId simulatorExternalIds>simulatorExternalId kind",
+        ops: "POST:1 list delete:1",
+        make: Some(|ctx, _, row| inherit(ctx, row, MODELS, "modelExternalId", &["simulatorExternalId", "dataSetId"])),
+        gone: Some(|ctx, _, row| forget(ctx, &[ROUTINE_REVISIONS], "routineExternalId", row)),
+        ..SET
+    },
+    Set {
+        path: ROUTINE_REVISIONS,
+        noun: "simulator routine revisions",
+        times: &["createdTime"],
+        required: "externalId routineExternalId configuration script",
+        filters: "routineExternalIds>routineExternalId modelExternalIds>modelExternalId simulatorIntegrationExternalIds>simulatorIntegrationExternalId \
+            simulatorExternalIds>simulatorExternalId createdTime allVersions kind",
+        ops: "POST:1 byids:20 list:20:20",
+        make: Some(|ctx, _, row| {
+            let fields = ["simulatorExternalId", "dataSetId", "modelExternalId", "simulatorIntegrationExternalId"];
+            inherit(ctx, row, ROUTINES, "routineExternalId", &fields)?;
+            number(ctx, row, ROUTINE_REVISIONS, "routineExternalId");
+            row.insert("allVersions".into(), json!(true));
+            Ok(())
+        }),
+        show: Some(|_, row| drop(row.remove("allVersions"))),
+        ..SET
+    },
+    Set {
+        path: RUNS,
+        noun: "simulation runs",
+        key: &[],
+        filters: "status runType simulatorIntegrationExternalIds>simulatorIntegrationExternalId simulatorExternalIds>simulatorExternalId \
+            modelExternalIds>modelExternalId routineExternalIds>routineExternalId createdTime simulationTime \
+            routineRevisionExternalIds>routineRevisionExternalId modelRevisionExternalIds>modelRevisionExternalId",
+        ops: "byids:1 list",
+        show: Some(show_run),
+        ..SET
+    },
+    Set { path: LOGS, noun: "simulator logs", key: &[], ops: "byids:100", ..SET },
+];
+
+pub static SPECIALS: &[Special] = &[
+    ("POST", "simulators/run", run),
+    ("POST", "simulators/runs/data/list", |state, call, _| {
+        let list = items(&mut call.object()?, 1000)?;
+        let data = state.read();
+        let found = list.iter().map(|item| {
+            let run = int(item, "runId").and_then(|id| data.table(RUNS)?.get(id));
+            let run =
+                run.ok_or_else(|| ApiError::missing("Runs not found", vec![json!({"runId": item.get("runId")})]))?;
+            let revision = latest(&data, ROUTINE_REVISIONS, "externalId", text(run, "routineRevisionExternalId"));
+            let given = revision.as_ref().and_then(|r| r.get("configuration")?.get("inputs")?.as_array().cloned());
+            // Constants go in as they are; nothing comes out.
+            let input = |i: &Value| {
+                let field = |name: &str| i.get(name);
+                field("value")?;
+                Some(strip(json!({"referenceId": field("referenceId"), "value": field("value"), "valueType": field("valueType"),
+                    "unit": field("unit"), "overridden": false})))
+            };
+            let inputs: Vec<Object> = given.unwrap_or_default().iter().filter_map(input).collect();
+            Ok(json!({"runId": item.get("runId"), "inputs": inputs, "outputs": []}))
+        });
+        Ok(Reply::ok(&json!({"items": found.collect::<Result<Vec<_>>>()?})))
+    }),
+    ("POST", "simulators/models/revisions/data/list", |state, call, _| {
+        let list = items(&mut call.object()?, 1000)?;
+        let data = state.read();
+        let found = list.iter().map(|item| {
+            let name = need(item, "modelRevisionExternalId")?;
+            let row = latest(&data, MODEL_REVISIONS, "externalId", name);
+            let row = row.ok_or_else(|| ApiError::missing("Model revisions not found", vec![json!(item)]))?;
+            let field = |name: &str| row.get(name);
+            Ok(json!({"modelRevisionExternalId": name, "flowsheets": [], "info": {}, "createdTime": field("createdTime"),
+                "lastUpdatedTime": field("lastUpdatedTime"), "dataSetId": field("dataSetId")}))
+        });
+        Ok(Reply::ok(&json!({"items": found.collect::<Result<Vec<_>>>()?})))
+    }),
+];
+
+/// The newest row with that value in a field.
+fn latest(data: &Data, table: &str, field: &str, value: &str) -> Option<Object> {
+    rows(data, table).filter(|(_, row)| text(row, field) == value).last().map(|(_, row)| row.clone())
+}
+
+fn inherit(ctx: &Ctx, row: &mut Object, table: &str, field: &str, fields: &[&str]) -> Result<()> {
+    let above = latest(ctx.data, table, "externalId", text(row, field));
+    let above = above
+        .ok_or_else(|| ApiError::missing(format!("{field} not found"), vec![json!({"externalId": row.get(field)})]))?;
+    for field in fields {
+        row.insert((*field).into(), above.get(*field).cloned().unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn number(ctx: &Ctx, row: &mut Object, table: &str, field: &str) {
+    let before = rows(ctx.data, table).filter(|(_, old)| old.get(field) == row.get(field)).count();
+    row.insert("versionNumber".into(), json!(before + 1));
+    row.insert("createdByUserId".into(), json!("emulator"));
+}
+
+fn forget(ctx: &mut Ctx, tables: &[&str], field: &str, row: &Object) {
+    let name = text(row, "externalId");
+    for table in tables {
+        let ids: Vec<i64> = rows(ctx.data, table).filter(|(_, r)| text(r, field) == name).map(|(id, _)| id).collect();
+        for id in ids {
+            crate::generic::remove(ctx.data, table, id);
+        }
+    }
+}
+
+fn log(data: &mut Data, row: &Object, message: &str) -> Result<Value> {
+    let now = now_ms();
+    let entry = json!({"timestamp": now, "message": message, "severity": "Information"});
+    let log = json!({"dataSetId": row.get("dataSetId"), "data": [entry], "severity": "Information", "createdTime": now, "lastUpdatedTime": now});
+    let log = insert(data, LOGS, object(log))?;
+    Ok(log.get("id").cloned().unwrap_or_default())
+}
+
+fn show_run(view: &View, row: &mut Object) {
+    let stage = view.stage(int(row, "createdTime").unwrap_or(0));
+    row.insert("status".into(), json!(["ready", "running", "success"].get(stage)));
+}
+
+fn run(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
+    let list = items(&mut call.object()?, 1)?;
+    let mut data = state.write();
+    let mut made = Vec::new();
+    for item in list {
+        let by_revision = item.get("routineRevisionExternalId").and_then(Value::as_str);
+        let revision = match by_revision {
+            Some(name) => latest(&data, ROUTINE_REVISIONS, "externalId", name),
+            None => latest(&data, ROUTINE_REVISIONS, "routineExternalId", need(&item, "routineExternalId")?),
+        };
+        let revision = revision.ok_or_else(|| ApiError::missing("Routine revision not found", vec![json!(item)]))?;
+        let field = |name: &str| revision.get(name);
+        let model = match item.get("modelRevisionExternalId").and_then(Value::as_str) {
+            Some(name) => latest(&data, MODEL_REVISIONS, "externalId", name),
+            None => latest(&data, MODEL_REVISIONS, "modelExternalId", text(&revision, "modelExternalId")),
+        };
+        let model = model.ok_or_else(|| ApiError::bad("The model has no revision"))?;
+        let now = now_ms();
+        let log = log(&mut data, &revision, "The run was ordered")?;
+        let row = strip(json!({"dataSetId": field("dataSetId"), "simulatorExternalId": field("simulatorExternalId"),
+            "simulatorIntegrationExternalId": field("simulatorIntegrationExternalId"), "modelExternalId": field("modelExternalId"),
+            "modelRevisionExternalId": model.get("externalId"), "routineExternalId": field("routineExternalId"),
+            "routineRevisionExternalId": field("externalId"), "runTime": item.get("runTime"), "simulationTime": now,
+            "runType": "external", "userId": "emulator", "logId": log, "createdTime": now, "lastUpdatedTime": now}));
+        let mut row = insert(&mut data, RUNS, row)?;
+        show_run(&View { state, data: &data, now }, &mut row);
+        made.push(row);
+    }
+    Ok(Reply::json(201, &json!({ "items": made })))
+}

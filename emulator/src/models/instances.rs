@@ -1,0 +1,363 @@
+//! Nodes and edges: the store, and reading them.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::filter::{Eval, Values};
+use super::schema::{container, source_name, views};
+use crate::call::{Call, Reply};
+use crate::error::{ApiError, Result};
+use crate::generic::{object, page, text};
+use crate::resources::table::{Object, map_weight};
+use crate::resources::{compare, items};
+use crate::state::State;
+
+/// Whether it is an edge, its space and its external id.
+pub type Key = (bool, String, String);
+
+#[derive(Clone)]
+pub struct Instance {
+    pub key: Key,
+    /// Counts every change of any instance, for those that follow.
+    pub seq: u64,
+    pub version: i64,
+    pub created: i64,
+    pub updated: i64,
+    pub deleted: Option<i64>,
+    /// type, startNode and endNode, where there are any.
+    pub ends: Object,
+    /// Properties by container.
+    pub properties: BTreeMap<String, Object>,
+}
+
+impl Instance {
+    pub fn weight(&self) -> u64 {
+        256 + self.properties.values().map(map_weight).sum::<u64>()
+    }
+
+    pub fn reference(&self) -> Value {
+        json!({"space": self.key.1, "externalId": self.key.2})
+    }
+
+    /// The name without the properties.
+    pub fn head(&self) -> Object {
+        object(
+            json!({"instanceType": if self.key.0 { "edge" } else { "node" }, "space": self.key.1, "externalId": self.key.2}),
+        )
+    }
+}
+
+impl Values for Instance {
+    fn own(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "space" => json!(self.key.1),
+            "externalId" => json!(self.key.2),
+            "instanceType" => json!(if self.key.0 { "edge" } else { "node" }),
+            "version" => json!(self.version),
+            "createdTime" => json!(self.created),
+            "lastUpdatedTime" => json!(self.updated),
+            "deletedTime" => json!(self.deleted?),
+            _ => self.ends.get(field)?.clone(),
+        })
+    }
+
+    fn in_container(&self, container: &str, property: &str) -> Option<&Value> {
+        self.properties.get(container)?.get(property)
+    }
+
+    fn has_container(&self, container: &str) -> bool {
+        self.properties.contains_key(container)
+    }
+}
+
+#[derive(Default)]
+pub struct Instances {
+    pub all: BTreeMap<Key, Instance>,
+    /// What was deleted, for those that follow.
+    pub gone: BTreeMap<Key, Instance>,
+    pub seq: u64,
+}
+
+impl Instances {
+    pub fn counts(&self, space: Option<&str>) -> (usize, usize) {
+        let keys = self.all.keys().filter(|k| space.is_none_or(|s| k.1 == s));
+        keys.fold((0, 0), |(nodes, edges), k| if k.0 { (nodes, edges + 1) } else { (nodes + 1, edges) })
+    }
+
+    pub fn of_type(&self, edge: bool) -> impl Iterator<Item = &Instance> {
+        let end = if edge { None } else { Some((true, String::new(), String::new())) };
+        let start = (edge, String::new(), String::new());
+        self.all.range(start..).take_while(move |(k, _)| end.as_ref().is_none_or(|e| *k < e)).map(|(_, i)| i)
+    }
+
+    pub fn node(&self, reference: &Value) -> Option<&Instance> {
+        let part = |field: &str| reference.get(field).and_then(Value::as_str).map(str::to_owned);
+        self.all.get(&(false, part("space")?, part("externalId")?))
+    }
+}
+
+pub fn key(item: &Object) -> Result<Key> {
+    let edge = match text(item, "instanceType") {
+        "edge" => true,
+        "node" | "" => false,
+        other => return Err(ApiError::bad(format!("Unknown instanceType: {other}"))),
+    };
+    Ok((edge, crate::generic::need(item, "space")?.to_owned(), crate::generic::need(item, "externalId")?.to_owned()))
+}
+
+/// The views or containers whose properties are asked for.
+pub fn sources(body: &Object) -> Vec<Object> {
+    let list = body.get("sources").and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|s| s.get("source").unwrap_or(s).as_object().cloned()).collect()
+}
+
+/// An instance as it is answered, with the properties of the sources; `only` names those that are wanted.
+pub fn shown(eval: &Eval, instance: &Instance, sources: &[(Object, Option<Vec<String>>)]) -> Result<Value> {
+    let mut row = instance.head();
+    row.insert("version".into(), json!(instance.version));
+    row.extend(instance.ends.clone());
+    row.insert("createdTime".into(), json!(instance.created));
+    row.insert("lastUpdatedTime".into(), json!(instance.updated));
+    if let Some(time) = instance.deleted {
+        row.insert("deletedTime".into(), json!(time));
+    }
+    let mut spaces = Object::new();
+    for (source, only) in sources {
+        let keep = |name: &str| only.as_ref().is_none_or(|list| list.iter().any(|n| n == "*" || n == name));
+        let (label, values) = if source.contains_key("version") {
+            let view = eval.view(source)?;
+            let value = |(name, (container, field)): (&String, &(String, String))| {
+                let value = instance.in_container(container, field)?.clone();
+                keep(name).then(|| (name.clone(), value))
+            };
+            (
+                format!("{}/{}", text(source, "externalId"), text(source, "version")),
+                view.fields.iter().filter_map(value).collect::<Object>(),
+            )
+        } else {
+            let all = instance.properties.get(&source_name(source)).cloned().unwrap_or_default();
+            (text(source, "externalId").to_owned(), all.into_iter().filter(|(name, _)| keep(name)).collect())
+        };
+        if values.is_empty() {
+            continue;
+        }
+        let space = spaces.entry(text(source, "space")).or_insert_with(|| json!({}));
+        if let Value::Object(space) = space {
+            space.insert(label, Value::Object(values));
+        }
+    }
+    row.insert("properties".into(), Value::Object(spaces));
+    Ok(Value::Object(row))
+}
+
+pub fn everything(sources: &[Object]) -> Vec<(Object, Option<Vec<String>>)> {
+    sources.iter().map(|s| (s.clone(), None)).collect()
+}
+
+/// Types of the properties of the views asked for.
+pub fn typing(eval: &Eval, sources: &[Object]) -> Result<Value> {
+    let mut spaces = Object::new();
+    for source in sources.iter().filter(|s| s.contains_key("version")) {
+        let view = eval.view(source)?;
+        let plain = view.definitions.iter().filter(|(name, _)| view.fields.contains_key(*name)).map(|(name, p)| {
+            let keep = |(field, _): &(&String, &Value)| {
+                ["type", "nullable", "autoIncrement", "immutable", "defaultValue", "name", "description"]
+                    .contains(&field.as_str())
+            };
+            (
+                name.clone(),
+                json!(object(p.clone()).iter().filter(keep).map(|(k, v)| (k.clone(), v.clone())).collect::<Object>()),
+            )
+        });
+        let label = format!("{}/{}", text(source, "externalId"), text(source, "version"));
+        let plain: Object = plain.collect();
+        let space = spaces.entry(text(source, "space")).or_insert_with(|| json!({}));
+        if let Value::Object(space) = space {
+            space.insert(label, Value::Object(plain));
+        }
+    }
+    Ok(Value::Object(spaces))
+}
+
+/// Refuses sources that do not exist.
+pub fn check_sources(eval: &Eval, sources: &[Object]) -> Result<()> {
+    for source in sources {
+        if source.contains_key("version") {
+            eval.view(source)?;
+        } else if container(eval.data, source).is_none() {
+            return Err(ApiError::bad(format!("Container {} does not exist", source_name(source))));
+        }
+    }
+    Ok(())
+}
+
+/// In the order asked for, else as they are.
+pub fn sort(eval: &Eval, sort: Option<&Value>, rows: &mut [&Instance]) -> Result<()> {
+    let Some(keys) = sort.and_then(Value::as_array).filter(|k| !k.is_empty()) else { return Ok(()) };
+    for key in keys.iter().rev() {
+        let path = key.get("property").and_then(Value::as_array).ok_or_else(|| ApiError::bad("sort needs property"))?;
+        let descending = key.get("direction").and_then(Value::as_str) == Some("descending");
+        let nulls_first = key.get("nullsFirst").and_then(Value::as_bool).unwrap_or(descending);
+        let mut values = Vec::with_capacity(rows.len());
+        for row in rows.iter() {
+            values.push((eval.value(*row, path)?, *row));
+        }
+        values.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) => {
+                let order = compare(a, b).unwrap_or(Ordering::Equal);
+                if descending { order.reverse() } else { order }
+            }
+            (None, None) => Ordering::Equal,
+            (a, _) => {
+                if a.is_none() == nulls_first {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+        });
+        for (slot, (_, row)) in rows.iter_mut().zip(values) {
+            *slot = row;
+        }
+    }
+    Ok(())
+}
+
+pub fn filtered<'a>(
+    eval: &Eval,
+    rows: impl Iterator<Item = &'a Instance>,
+    filter: Option<&Value>,
+    with: &[Object],
+) -> Result<Vec<&'a Instance>> {
+    let filter = filter.filter(|f| !f.is_null());
+    let mut found = Vec::new();
+    for row in rows {
+        let data = with.iter().map(|s| eval.has_data(row, s)).try_fold(true, |all, has| has.map(|h| all && h))?;
+        if data && filter.map_or(Ok(true), |f| eval.matches(row, f, 0))? {
+            found.push(row);
+        }
+    }
+    Ok(found)
+}
+
+pub fn by_ids(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
+    let mut body = call.object()?;
+    let list = items(&mut body, 1000)?;
+    let data = state.read();
+    let eval = Eval::new(&data, None);
+    let sources = sources(&body);
+    check_sources(&eval, &sources)?;
+    let mut found = Vec::new();
+    for item in &list {
+        if let Some(instance) = data.instances.all.get(&key(item)?) {
+            found.push(shown(&eval, instance, &everything(&sources))?);
+        }
+    }
+    finish(&eval, &body, &sources, json!({ "items": found }))
+}
+
+fn finish(eval: &Eval, body: &Object, sources: &[Object], mut answer: Value) -> Result<Reply> {
+    if let (Some(true), Value::Object(map)) = (body.get("includeTyping").and_then(Value::as_bool), &mut answer) {
+        map.insert("typing".into(), typing(eval, sources)?);
+    }
+    Ok(Reply::ok(&answer))
+}
+
+pub fn list(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
+    let mut body = if call.body.is_empty() { Object::new() } else { call.object()? };
+    let data = state.read();
+    let eval = Eval::new(&data, None);
+    let sources = sources(&body);
+    check_sources(&eval, &sources)?;
+    let edge = text(&body, "instanceType") == "edge";
+    // Only what has data in all the sources is listed.
+    let mut found = filtered(&eval, data.instances.of_type(edge), body.get("filter"), &sources)?;
+    sort(&eval, body.get("sort"), &mut found)?;
+    body.entry("limit").or_insert(json!(1000));
+    let all = everything(&sources);
+    let answers = found.into_iter().map(|i| shown(&eval, i, &all).unwrap_or_default());
+    let answer = page(&body, 1000, answers)?;
+    finish(&eval, &body, &sources, answer)
+}
+
+/// Texts of a view, or of the properties named, that hold the words.
+pub fn text_match(eval: &Eval, row: &Instance, view: &Object, body: &Object) -> Result<bool> {
+    let query = text(body, "query").to_lowercase();
+    if query.is_empty() {
+        return Ok(true);
+    }
+    let only: Option<Vec<&str>> =
+        body.get("properties").and_then(Value::as_array).map(|l| l.iter().filter_map(Value::as_str).collect());
+    let view = eval.view(view)?;
+    let fields = view.fields.iter().filter(|(name, _)| only.as_ref().is_none_or(|o| o.contains(&name.as_str())));
+    let texts: Vec<String> = fields
+        .filter_map(|(_, (container, field))| row.in_container(container, field))
+        .flat_map(|v| v.as_array().map_or_else(|| vec![v], |l| l.iter().collect()))
+        .filter_map(|v| v.as_str().map(str::to_lowercase))
+        .collect();
+    let holds = |word: &str| {
+        texts.iter().any(|t| t.split(|c: char| !c.is_alphanumeric()).any(|w| w.starts_with(word)) || t.contains(word))
+    };
+    let any = text(body, "operator") == "OR";
+    Ok(if any { query.split_whitespace().any(holds) } else { query.split_whitespace().all(holds) })
+}
+
+/// All instances of the view that fit filter and words.
+pub fn in_view<'a>(eval: &Eval<'a>, body: &Object) -> Result<(Object, Vec<&'a Instance>)> {
+    let view =
+        body.get("view").and_then(Value::as_object).cloned().ok_or_else(|| crate::generic::missing_field("view"))?;
+    let edge = text(body, "instanceType") == "edge";
+    let found = filtered(eval, eval.data.instances.of_type(edge), body.get("filter"), std::slice::from_ref(&view))?;
+    let mut kept = Vec::new();
+    for row in found {
+        if text_match(eval, row, &view, body)? {
+            kept.push(row);
+        }
+    }
+    Ok((view, kept))
+}
+
+pub fn search(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
+    let mut body = call.object()?;
+    let data = state.read();
+    let eval = Eval::new(&data, None);
+    let (view, mut found) = in_view(&eval, &body)?;
+    sort(&eval, body.get("sort"), &mut found)?;
+    let sources = [view];
+    let all = everything(&sources);
+    let answers = found.into_iter().map(|i| shown(&eval, i, &all).unwrap_or_default());
+    body.entry("limit").or_insert(json!(1000));
+    let mut answer = page(&body, 1000, answers)?;
+    answer.as_object_mut().map(|a| a.remove("nextCursor"));
+    finish(&eval, &body, &sources, answer)
+}
+
+pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
+    let mut body = call.object()?;
+    let list = items(&mut body, 1000)?;
+    let data = state.read();
+    let eval = Eval::new(&data, None);
+    let operations = body.get("inspectionOperations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let all: Vec<Object> = views(&data).collect();
+    let mut found = Vec::new();
+    for item in &list {
+        let Some(instance) = data.instances.all.get(&key(item)?) else { continue };
+        let mut results = Object::new();
+        if operations.contains_key("involvedViews") {
+            let involved = all.iter().filter(|v| eval.has_data(instance, v).unwrap_or(false));
+            results.insert("involvedViews".into(), json!(involved.collect::<Vec<_>>()));
+        }
+        if operations.contains_key("involvedContainers") {
+            let containers = instance.properties.keys().filter_map(|name| name.split_once('/'));
+            let containers =
+                containers.map(|(space, name)| json!({"type": "container", "space": space, "externalId": name}));
+            results.insert("involvedContainers".into(), json!(containers.collect::<Vec<_>>()));
+        }
+        let mut row = instance.head();
+        row.insert("inspectionResults".into(), Value::Object(results));
+        found.push(row);
+    }
+    Ok(Reply::ok(&json!({ "items": found })))
+}

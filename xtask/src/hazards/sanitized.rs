@@ -1,0 +1,187 @@
+//! The library and its hosts under sanitizers. The compiler of the host and rustc must agree on the sanitizer's run-time
+//! library: clang brings that of the address sanitizer, rustc that of the thread sanitizer (clang's is too old for it).
+
+use super::{Run, build_testing, install, is_cpp, nightly_cargo, source, warnings};
+use crate::setup;
+use crate::sh::{self, Res};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+pub struct Sanitizer {
+    name: &'static str,
+    flags: &'static [&'static str],
+    /// Of an instrumented library.
+    symbol: &'static str,
+    /// Tests and hosts that are worth a run.
+    programs: &'static [&'static str],
+    /// A program that does wrong on purpose, and what must be said of it: the gate must be able to fail.
+    wrong: (&'static str, &'static str, [&'static str; 2]),
+}
+
+pub const ADDRESS: Sanitizer = Sanitizer {
+    name: "asan",
+    flags: &["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"],
+    symbol: "__asan_init",
+    programs: &[
+        "c/test_queue",
+        "c/test_cancel",
+        "c/test_arguments",
+        "c/test_arguments_requests",
+        "c/test_hostile",
+        "hazards/restart",
+        "hazards/mixed",
+        "hazards/exit",
+    ],
+    wrong: (
+        "leak",
+        "#include <cognite/cognite.h>\nint main(void) {\n  cognite_error *err = 0;\n  cognite_config *c = cognite_config_new();\n  \
+         c = 0;\n  (void)c;\n  return (int)cognite_shutdown(&err);\n}\n",
+        ["LeakSanitizer", "cognite_config_new"],
+    ),
+};
+
+pub const THREAD: Sanitizer = Sanitizer {
+    name: "tsan",
+    flags: &["-fsanitize=thread"],
+    symbol: "__tsan_write8",
+    programs: &[
+        "c/test_queue",
+        "c/test_cancel",
+        "c/test_arguments",
+        "c/test_arguments_requests",
+        "hazards/sigpipe",
+        "hazards/fork",
+        "hazards/restart",
+        "hazards/mixed",
+    ],
+    wrong: (
+        "race",
+        "#include <cognite/cognite.h>\n#include <pthread.h>\nstatic cognite_config *config;\nstatic void *change(void *name) {\n  \
+         for (int i = 0; i < 1000; i++) (void)cognite_config_set_project(config, name, 0);\n  return 0;\n}\n\
+         int main(void) {\n  pthread_t a, b;\n  config = cognite_config_new();\n  pthread_create(&a, 0, change, \"a\");\n  \
+         pthread_create(&b, 0, change, \"b\");\n  pthread_join(a, 0);\n  pthread_join(b, 0);\n  return 0;\n}\n",
+        ["ThreadSanitizer: data race", "cognite_config_set_project"],
+    ),
+};
+
+/// tokio's registrations travel through the kernel: epoll_ctl on one copy of the descriptor, epoll_wait on another, which
+/// the sanitizer takes for two things.
+const SUPPRESSED: &str = "race:tokio::runtime::io::driver::dispatch_event\n";
+
+pub fn all(run: &mut Run, sanitizer: &Sanitizer) -> Res<()> {
+    setup::for_sanitizers()?;
+    run.folder(&format!("hazards-{}", sanitizer.name))?;
+    let target = sh::target().join(sanitizer.name);
+    let runtime = if sanitizer.name == ADDRESS.name {
+        let mut cargo = sh::cargo();
+        // The feature of the compiler is not stable; a check may use it, the product does not.
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", &target);
+        build_testing(cargo, &["--target", TRIPLE])?;
+        None
+    } else {
+        // The standard library too: half of what synchronises is in it.
+        setup::nightly(&["rust-src"])?;
+        let mut cargo = nightly_cargo(&target);
+        cargo.env("RUSTFLAGS", "-Zsanitizer=thread");
+        build_testing(cargo, &["-Zbuild-std", "--target", TRIPLE])?;
+        Some(thread_runtime()?)
+    };
+    install(&target.join(TRIPLE).join("debug"), &run.lib)?;
+    let symbols = sh::output(Command::new("nm").arg("-D").arg(run.lib.join("libcognite.so")))?;
+    if !symbols.contains(sanitizer.symbol) {
+        return Err(format!("the library was not built with {}", sanitizer.flags[0]));
+    }
+    let built = Built { run, sanitizer, runtime };
+    built.notices_what_is_wrong()?;
+    let programs: Vec<(&str, Command)> = sanitizer
+        .programs
+        .iter()
+        .map(|name| {
+            let mut c = Command::new(built.compile(&source(name), &name.replace('/', "-"))?);
+            built.options(&mut c, name)?;
+            Ok((*name, c))
+        })
+        .collect::<Res<_>>()?;
+    for (name, mut program) in programs {
+        run.host(&format!("{name}, {}", sanitizer.name), &mut program)?;
+    }
+    Ok(())
+}
+
+/// Where rustc keeps the thread sanitizer's run-time library.
+fn thread_runtime() -> Res<PathBuf> {
+    let sysroot =
+        sh::output(Command::new("rustc").args(["+nightly", "--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN"))?;
+    let found = Path::new(sysroot.trim()).join("lib/rustlib").join(TRIPLE).join("lib/librustc-nightly_rt.tsan.a");
+    if found.exists() { Ok(found) } else { Err(format!("{} is not there", found.display())) }
+}
+
+struct Built<'a> {
+    run: &'a Run,
+    sanitizer: &'a Sanitizer,
+    /// Linked instead of clang's.
+    runtime: Option<PathBuf>,
+}
+
+impl Built<'_> {
+    fn compile(&self, source: &Path, name: &str) -> Res<PathBuf> {
+        let out = self.run.dir.join(name);
+        let object = out.with_extension("o");
+        let compiler = if is_cpp(source) { "clang++" } else { "clang" };
+        let mut c = Command::new(compiler);
+        warnings(&mut c, source);
+        sh::run(c.args(self.sanitizer.flags).arg("-c").arg("-o").arg(&object).arg(source))?;
+        let mut link = Command::new(compiler);
+        link.arg("-o").arg(&out).arg(&object);
+        match &self.runtime {
+            None => link.args(self.sanitizer.flags),
+            // The library finds the sanitizer in the program.
+            Some(runtime) => link.arg("-Wl,--whole-archive").arg(runtime).args([
+                "-Wl,--no-whole-archive",
+                "-Wl,--export-dynamic",
+                "-ldl",
+                "-lm",
+                "-lrt",
+            ]),
+        };
+        let lib = self.run.lib.display();
+        sh::run(link.args([format!("-L{lib}"), "-lcognite".into(), format!("-Wl,-rpath,{lib}"), "-lpthread".into()]))?;
+        Ok(out)
+    }
+
+    fn options(&self, program: &mut Command, name: &str) -> Res<()> {
+        program.env_remove("LD_LIBRARY_PATH").env_remove("COGNITE_HAZARDS_LONG");
+        if self.runtime.is_some() {
+            let file = self.run.dir.join("suppressed");
+            fs::write(&file, SUPPRESSED).map_err(|e| format!("{}: {e}", file.display()))?;
+            // Children of a program with threads are what some hosts are about.
+            program.env("TSAN_OPTIONS", format!("die_after_fork=0 suppressions={}", file.display()));
+        } else if name == "hazards/exit" {
+            // Leaks count after a shutdown. These processes end without one, and are forked from the server's, whose
+            // threads do not exist in them.
+            program.env("ASAN_OPTIONS", "detect_leaks=0");
+        }
+        Ok(())
+    }
+
+    fn notices_what_is_wrong(&self) -> Res<()> {
+        let (name, text, expected) = self.sanitizer.wrong;
+        let source = self.run.dir.join(name).with_extension("c");
+        fs::write(&source, text).map_err(|e| e.to_string())?;
+        let mut program = Command::new(self.compile(&source, name)?);
+        self.options(&mut program, name)?;
+        let out = program.output().map_err(|e| e.to_string())?;
+        let told = String::from_utf8_lossy(&out.stderr).into_owned();
+        if out.status.success() || !expected.iter().all(|e| told.contains(e)) {
+            return Err(format!(
+                "{}: a {name} on purpose was not noticed ({}): {told}",
+                self.sanitizer.name, out.status
+            ));
+        }
+        println!("{}: a {name} on purpose is noticed", self.sanitizer.name);
+        Ok(())
+    }
+}

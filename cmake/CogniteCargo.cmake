@@ -25,11 +25,16 @@ set(COGNITE_SHARED_NAME "libcognite.so.${PROJECT_VERSION}")
 set(COGNITE_SONAME "libcognite.so.${COGNITE_SOVERSION}")
 file(MAKE_DIRECTORY "${COGNITE_LIB_DIR}")
 
+# Each library by itself: beside another kind, all that is public would have to stay in the shared one, a sixth more.
 # cargo itself decides what is out of date, so it is asked at every build (that takes a fraction of a second). The files
 # are copied only when they changed, so that nothing is linked again without need.
 add_custom_target(cognite_cargo ALL
   COMMAND "${CMAKE_COMMAND}" -E env "CARGO_TARGET_DIR=${COGNITE_CARGO_TARGET_DIR}"
-          "${COGNITE_CARGO}" build --locked --package cognite-c --lib --profile "${COGNITE_CARGO_PROFILE}" ${cognite_cargo_flags}
+          "${COGNITE_CARGO}" rustc --locked --package cognite-c --lib --crate-type staticlib
+          --profile "${COGNITE_CARGO_PROFILE}" ${cognite_cargo_flags}
+  COMMAND "${CMAKE_COMMAND}" -E env "CARGO_TARGET_DIR=${COGNITE_CARGO_TARGET_DIR}"
+          "${COGNITE_CARGO}" rustc --locked --package cognite-c --lib --crate-type cdylib
+          --profile "${COGNITE_CARGO_PROFILE}" ${cognite_cargo_flags}
   COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${cognite_built}/libcognite.so" "${COGNITE_LIB_DIR}/${COGNITE_SHARED_NAME}"
   COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${cognite_built}/libcognite.a" "${COGNITE_LIB_DIR}/libcognite.a"
   COMMAND "${CMAKE_COMMAND}" -E create_symlink "${COGNITE_SHARED_NAME}" "${COGNITE_LIB_DIR}/${COGNITE_SONAME}"

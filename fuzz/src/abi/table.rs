@@ -84,6 +84,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         status::cognite_status_name,
     ]
     unsafe extern "C" fn(_, _) -> _: [
+        concurrency::cognite_global_get_concurrency,
         columns::cognite_columns_count,
         columns::cognite_columns_info,
         columns::cognite_columns_states,
@@ -169,6 +170,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         token_provider::cognite_token_request_fail,
     ]
     unsafe extern "C" fn(_, _, _, _) -> _: [
+        concurrency::cognite_global_set_concurrency,
         request::cognite_client_call,
         request::cognite_client_call_async,
         diagnose::cognite_client_diagnose,
@@ -188,6 +190,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         token_provider::cognite_token_request_answer,
     ]
     unsafe extern "C" fn(_, _, _, _, _) -> _: [
+        concurrency::cognite_config_set_concurrency,
         login_settings::cognite_config_set_device_code_prompt,
         login_settings::cognite_config_set_open_url,
         token_provider::cognite_credentials_new_token_provider,

@@ -1,17 +1,11 @@
 //! Arguments, drawn by the type of the parameter, and functions of any number of them.
 
 use std::ffi::{c_char, c_void};
-use std::mem::offset_of;
 
 use arbitrary::Unstructured;
-use cognite::ffi::columns::cognite_limits;
 use cognite::ffi::log::cognite_log_callback;
 use cognite::ffi::logins::{cognite_device_code_prompt, cognite_open_url};
-use cognite::ffi::notify::{cognite_done, cognite_notify};
-use cognite::ffi::operation::cognite_operation;
-use cognite::ffi::points::{cognite_column, cognite_insert};
-use cognite::ffi::queue::cognite_completion;
-use cognite::ffi::request::cognite_request;
+use cognite::ffi::notify::cognite_done;
 use cognite::ffi::token_provider::{cognite_destroy, cognite_token_provider};
 
 use super::host;
@@ -94,11 +88,11 @@ pub trait Draw {
     fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self;
 }
 
-fn pick(input: &mut Input<'_>, most: u8) -> u8 {
+pub(super) fn pick(input: &mut Input<'_>, most: u8) -> u8 {
     input.int_in_range(0..=most).unwrap_or(0)
 }
 
-fn handle(scene: &mut Scene, input: &mut Input<'_>, kind: Kind) -> *mut c_void {
+pub(super) fn handle(scene: &mut Scene, input: &mut Input<'_>, kind: Kind) -> *mut c_void {
     let name = scene.name;
     let takes = name.ends_with("_free") || name.starts_with("cognite_token_request_");
     let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose", "_operate"]
@@ -148,7 +142,7 @@ impl<T: Handle> Draw for *mut *mut T {
 }
 
 /// Zeroed memory for the time of the call.
-fn space(scene: &mut Scene, words: usize) -> *mut u64 {
+pub(super) fn space(scene: &mut Scene, words: usize) -> *mut u64 {
     scene.memory.push(vec![0; words].into_boxed_slice());
     scene.memory.last_mut().map_or(null(), |m| m.as_mut_ptr())
 }
@@ -184,7 +178,7 @@ const TEXTS: [&str; 24] = [
 const ADDRESSES: [&str; 8] = ["/ok", "/error", "/hang", "/close", "/ok?x=1&y", "", "ftp://h/", "http://127.0.0.1:1/x"];
 
 /// Nothing that is not on this machine is asked for.
-fn address(scene: &mut Scene, input: &mut Input<'_>) -> *const c_char {
+pub(super) fn address(scene: &mut Scene, input: &mut Input<'_>) -> *const c_char {
     let mut text = b"/o".to_vec();
     match pick(input, 10) {
         n if usize::from(n) < ADDRESSES.len() => text = ADDRESSES[usize::from(n)].into(),
@@ -201,7 +195,7 @@ fn some<'a>(input: &mut Input<'a>) -> &'a [u8] {
 }
 
 /// Ended by NUL; the length goes to the parameter that follows.
-fn keep(scene: &mut Scene, text: &[u8]) -> *const c_char {
+pub(super) fn keep(scene: &mut Scene, text: &[u8]) -> *const c_char {
     scene.last = Some(text.len());
     let to = space(scene, text.len() / 8 + 1).cast::<u8>();
     unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), to, text.len()) };
@@ -218,7 +212,7 @@ impl Draw for *const c_char {
     }
 }
 
-fn text(scene: &mut Scene, input: &mut Input<'_>) -> *const c_char {
+pub(super) fn text(scene: &mut Scene, input: &mut Input<'_>) -> *const c_char {
     match pick(input, 9) {
         0 => {
             scene.last = None;
@@ -372,10 +366,10 @@ impl Draw for cognite_destroy {
 }
 
 /// Most numbers of an array.
-const ROOM: usize = 64;
+pub(super) const ROOM: usize = 64;
 
 /// `ROOM` numbers, of which fewer are said to be there; NULL now and then.
-fn array(scene: &mut Scene, input: &mut Input<'_>) -> *mut u64 {
+pub(super) fn array(scene: &mut Scene, input: &mut Input<'_>) -> *mut u64 {
     let n = usize::from(pick(input, 40));
     scene.last = Some(n);
     if n == 0 {
@@ -409,197 +403,5 @@ impl Draw for *mut i64 {
 impl Draw for *mut *const i64 {
     fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
         if pick(input, 3) == 0 { null() } else { space(scene, 1).cast() }
-    }
-}
-
-impl Draw for *const cognite_column {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        let mut value: cognite_column = unsafe { std::mem::zeroed() };
-        value.id = i64::from(pick(input, 2)) - 1;
-        value.external_id = if pick(input, 1) == 0 { text(scene, input) } else { std::ptr::null() };
-        value.space = if pick(input, 3) == 0 { text(scene, input) } else { std::ptr::null() };
-        value.timestamps_ms = array(scene, input).cast();
-        value.count = scene.last.unwrap_or(0);
-        match pick(input, 4) {
-            0 => value.states = space(scene, ROOM).cast(),
-            // Texts without a character.
-            1 => (value.text, value.text_offsets) = (space(scene, 1).cast(), space(scene, ROOM).cast()),
-            2 => {}
-            _ => value.numbers = space(scene, ROOM).cast(),
-        }
-        if pick(input, 1) == 0 {
-            (value.status_codes, value.validity) = (space(scene, ROOM).cast(), space(scene, ROOM).cast());
-        }
-        value.reserved = u32::from(pick(input, 15) == 0);
-        sized(scene, input, value, size_of::<cognite_column>())
-    }
-}
-
-impl Draw for *const *const cognite_column {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        let n = usize::from(pick(input, 3));
-        let all: Vec<u64> = (0..n).map(|_| <*const cognite_column>::draw(scene, input) as u64).collect();
-        scene.last = Some(n).filter(|n| *n > 0);
-        if n == 0 {
-            return std::ptr::null();
-        }
-        let to = space(scene, n);
-        unsafe { std::ptr::copy_nonoverlapping(all.as_ptr(), to, n) };
-        to.cast_const().cast()
-    }
-}
-
-/// Up to a week; more is refused.
-fn timeout(input: &mut Input<'_>) -> u64 {
-    [0, 1, 5, 20, 604_800_001, u64::MAX][usize::from(pick(input, 5))]
-}
-
-impl Draw for *const cognite_insert {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        let mut value: cognite_insert = unsafe { std::mem::zeroed() };
-        value.timeout_ms = timeout(input);
-        value.json = u32::from(pick(input, 2));
-        sized(scene, input, value, size_of::<cognite_insert>())
-    }
-}
-
-impl Draw for *const cognite_limits {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        let mut value: cognite_limits = unsafe { std::mem::zeroed() };
-        value.timeout_ms = timeout(input);
-        if pick(input, 1) == 0 {
-            value.cancel = handle(scene, input, Kind::Cancel).cast();
-        }
-        sized(scene, input, value, size_of::<cognite_limits>())
-    }
-}
-
-/// A sized struct in memory that is as large as one may be: as it is now, as it was, of the future, or damaged.
-fn sized<T: Copy>(scene: &mut Scene, input: &mut Input<'_>, value: T, first: usize) -> *mut T {
-    const LARGEST: usize = 4096;
-    if pick(input, 15) == 0 {
-        return null();
-    }
-    let raw = space(scene, LARGEST / 8 + 1).cast::<T>();
-    unsafe { raw.write(value) };
-    let size = size_of::<T>();
-    let said = match pick(input, 15) {
-        0 => first,
-        1 => size + 16,
-        2 => {
-            unsafe { raw.cast::<u8>().add(size + usize::from(pick(input, 255))).write(1) };
-            LARGEST
-        }
-        3 => 0,
-        4 => first - 1,
-        5 => LARGEST + 1,
-        6 => usize::MAX,
-        7 => return raw.wrapping_byte_add(1 + usize::from(pick(input, 6))),
-        _ => size,
-    };
-    unsafe { raw.cast::<usize>().write(said) };
-    raw
-}
-
-impl Draw for *const cognite_notify {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        let which = pick(input, 7);
-        let value = cognite_notify {
-            struct_size: 0,
-            done: if which < 4 { Some(host::done) } else { None },
-            user_data: null(),
-            queue: if which > 2 { handle(scene, input, Kind::Queue).cast() } else { null() },
-            tag: u64::draw(scene, input),
-        };
-        scene.by_callback = value.done.is_some();
-        sized(scene, input, value, offset_of!(cognite_notify, queue))
-    }
-}
-
-impl Draw for *mut cognite_completion {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        let value: cognite_completion = unsafe { std::mem::zeroed() };
-        let raw = sized(scene, input, value, size_of::<cognite_completion>());
-        scene.completion(raw);
-        raw
-    }
-}
-
-impl Draw for *const cognite_operation {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        const NAMES: [&std::ffi::CStr; 8] = [
-            c"assets.list",
-            c"assets.create",
-            c"assets.retrieve",
-            c"assets.delete",
-            c"events.update",
-            c"raw.rows.insert",
-            c"timeseries.upsert",
-            c"assets.aggregate",
-        ];
-        const ARGUMENTS: [&str; 6] = [
-            "{}",
-            "{\"limit\":3}",
-            "{\"items\":[{\"externalId\":\"a\",\"name\":\"b\"},{\"externalId\":\"a\"}]}",
-            "{\"ids\":[1,2],\"external_ids\":[\"x\"]}",
-            "{\"filter\":{\"name\":\"x\"},\"limit\":null,\"partitions\":3}",
-            "{\"db_name\":\"d\",\"table_name\":\"t\",\"items\":[{\"key\":\"k\",\"columns\":{}}]}",
-        ];
-        let name = match input.choose(&NAMES) {
-            Ok(n) if pick(input, 7) != 0 => n.as_ptr(),
-            _ => text(scene, input),
-        };
-        scene.last = None;
-        let arguments = match input.choose(&ARGUMENTS) {
-            Ok(a) if pick(input, 3) != 0 => keep(scene, a.as_bytes()),
-            _ => text(scene, input),
-        };
-        let value = cognite_operation {
-            struct_size: 0,
-            name,
-            arguments,
-            arguments_len: usize::draw(scene, input),
-            timeout_ms: [0, 1, 5, 20, 604_800_001, u64::MAX][usize::from(pick(input, 5))],
-            flags: [0, 1, 2, u32::MAX][usize::from(pick(input, 3))],
-            reserved: u32::from(pick(input, 15) == 0),
-            cancel: if pick(input, 1) == 0 { null() } else { handle(scene, input, Kind::Cancel).cast() },
-        };
-        sized(scene, input, value, offset_of!(cognite_operation, cancel))
-    }
-}
-
-impl Draw for *const cognite_request {
-    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
-        const METHODS: [&std::ffi::CStr; 6] = [c"GET", c"POST", c"PUT", c"DELETE", c"get", c"G T"];
-        let method = match input.choose(&METHODS) {
-            Ok(m) if pick(input, 15) != 0 => m.as_ptr(),
-            _ => text(scene, input),
-        };
-        let url = address(scene, input);
-        let optional = |scene: &mut Scene, input: &mut Input<'_>| match pick(input, 2) {
-            0 => text(scene, input),
-            _ => std::ptr::null(),
-        };
-        let (params, headers) = (optional(scene, input), optional(scene, input));
-        let content_type = optional(scene, input);
-        scene.last = None;
-        let body = optional(scene, input);
-        let body_len = if body.is_null() && pick(input, 7) != 0 { 0 } else { usize::draw(scene, input) };
-        let value = cognite_request {
-            struct_size: 0,
-            method,
-            url,
-            params,
-            headers,
-            body: body.cast(),
-            body_len,
-            content_type,
-            // Up to a week; more is refused.
-            timeout_ms: [0, 1, 5, 20, 604_800_001, u64::MAX][usize::from(pick(input, 5))],
-            retry: [0, 1, 2, 3, u32::MAX][usize::from(pick(input, 4))],
-            reserved: u32::from(pick(input, 15) == 0),
-            cancel: if pick(input, 1) == 0 { null() } else { handle(scene, input, Kind::Cancel).cast() },
-        };
-        sized(scene, input, value, offset_of!(cognite_request, cancel))
     }
 }

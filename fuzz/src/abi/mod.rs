@@ -8,6 +8,7 @@
 mod draw;
 mod host;
 mod scene;
+mod structs;
 mod table;
 
 use arbitrary::Unstructured;

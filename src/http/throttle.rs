@@ -53,6 +53,16 @@ const MOMENT: f64 = 1e-6;
 /// Seconds since an arbitrary start.
 type Seconds = f64;
 
+/// `clamp` without its panic: what comes of odd times and rates is bounded, not a defect.
+fn between(value: f64, least: f64, most: f64) -> f64 {
+    value.min(most).max(least)
+}
+
+/// Likewise; no wait is longer than a long pause.
+fn seconds(wait: Seconds) -> Duration {
+    Duration::try_from_secs_f64(between(wait, 0.0, LONGEST_PAUSE)).unwrap_or_default()
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// The rate the service is thought to take.
@@ -110,18 +120,18 @@ impl Throttle {
     /// A request wants to leave: zero, or how long it has to wait and then ask again. Leaving takes its turn.
     pub fn ask(&mut self, now: Seconds) -> Duration {
         if now + MOMENT < self.closed_until {
-            return Duration::from_secs_f64(self.closed_until - now);
+            return seconds(self.closed_until - now);
         }
         let Some(mut pace) = self.pace else {
             let left = self.opened.map_or(0.0, |at| at + OPENING_TIME - now);
             return match self.under_way < OPENING || left < MOMENT {
                 true => Duration::ZERO,
-                false => Duration::from_secs_f64(left),
+                false => seconds(left),
             };
         };
         // A wait too short for a Duration would be taken for a permission that nobody counted.
         if now + MOMENT < pace.next {
-            return Duration::from_secs_f64(pace.next - now);
+            return seconds(pace.next - now);
         }
         let rate = pace.rate(now);
         if now - pace.since > FORGET && self.throughput(now) < rate / 2.0 {
@@ -130,7 +140,7 @@ impl Throttle {
         }
         // Turns that were not taken are gone but for as many as the bucket keeps: answers do not come evenly, timers wake
         // late, and a busy machine stands still for moments.
-        let late = (self.holds(pace.known) * KEPT / rate).clamp(LATE.max(1.0 / rate), LATE_AT_MOST);
+        let late = between(self.holds(pace.known) * KEPT / rate, LATE, LATE_AT_MOST).max(1.0 / rate);
         pace.next = pace.next.max(now - late) + 1.0 / rate;
         self.pace = Some(pace);
         Duration::ZERO
@@ -182,7 +192,7 @@ impl Throttle {
                     None => {
                         // Callers may not have used all turns.
                         let turns = (rate - pace.known) * SEARCH / std::f64::consts::LN_2;
-                        let part = ((self.accepted - pace.accepted) as f64 / turns).clamp(0.3, 1.0);
+                        let part = between((self.accepted - pace.accepted) as f64 / turns, 0.3, 1.0);
                         let filled = |wanted: f64| wanted * pace.pause;
                         (self.allowance(pace.known * part, rate * part, SEARCH, passed, filled), Some(BACK_GUESSED))
                     }
@@ -197,9 +207,9 @@ impl Throttle {
                         }
                         let lately = self.throughput(now) - self.holds(taken) / WINDOW;
                         let known = if passed < WINDOW { taken } else { taken.max(lately) };
-                        let measured = (BACK_REQUESTS / known).clamp(BACK_MEASURED, BACK_AT_MOST);
+                        let measured = between(BACK_REQUESTS / known, BACK_MEASURED, BACK_AT_MOST);
                         let back = if passed >= back * 0.9 { measured } else { BACK_GUESSED };
-                        (known.clamp(rate * 0.6, rate * SURE), Some(back))
+                        (between(known, rate * 0.6, rate * SURE), Some(back))
                     }
                 };
                 self.set(now, known, back);
@@ -276,7 +286,7 @@ impl Throttle {
 
     fn advance(&mut self, now: Seconds) {
         let slot = Self::slot_of(now);
-        let passed = (slot - self.slot).clamp(0, SLOTS as i64);
+        let passed = slot.saturating_sub(self.slot).clamp(0, SLOTS as i64);
         for k in 1..=passed {
             self.slots[(self.slot + k).rem_euclid(SLOTS as i64) as usize] = 0;
         }
@@ -298,8 +308,8 @@ impl Throttle {
         self.advance(now);
         // The slot of now is not over yet.
         let slot = WINDOW / SLOTS as f64;
-        let whole = WINDOW - slot + (now - self.slot as f64 * slot).clamp(0.0, slot);
-        let span = if self.first < 0.0 { WINDOW } else { (now - self.first).clamp(slot, whole) };
+        let whole = WINDOW - slot + between(now - self.slot as f64 * slot, 0.0, slot);
+        let span = if self.first < 0.0 { WINDOW } else { between(now - self.first, slot, whole) };
         f64::from(self.slots.iter().sum::<u32>()) / span
     }
 }

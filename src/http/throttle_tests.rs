@@ -169,3 +169,27 @@ fn it_ends_when_nobody_needs_it() {
     t.answered(f64::MAX, 0.0, false, None);
     let _ = t.ask(0.0);
 }
+
+/// Rates far below one a second, clocks that jump, pauses of any length: always an answer, and never a long wait.
+#[test]
+fn nothing_that_may_come_is_a_defect() {
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..300 {
+        let mut t = Throttle::default();
+        let mut now = 0.0;
+        for _ in 0..300 {
+            let choices = if random.u8(..) == 0 { 8 } else { 7 };
+            now += [0.0, 0.001, 0.1, 1.0, 30.0, 500.0, -5.0, 1e300][random.usize(..choices)];
+            match random.u8(..6) {
+                0 | 1 => assert!(t.ask(now) <= Duration::from_secs(60)),
+                2 => drop(t.left(now)),
+                3 => t.gone(),
+                4 => t.answered(now, now - random.f64(), false, None),
+                _ => {
+                    let asked = random.bool().then(|| Duration::from_millis(random.u64(..100_000)));
+                    t.answered(now, now - random.f64() * 3.0, true, asked);
+                }
+            }
+        }
+    }
+}

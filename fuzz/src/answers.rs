@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use cognite::api::datapoints::columns::Points;
+use cognite::api::datapoints::proto_read::{Column, Expected, Part, items};
 use cognite::api::operations::answer::{Spliced, cursor_at_end, page};
 use cognite::auth::authority::Authority;
 use cognite::auth::secret::Secret;
@@ -138,4 +140,40 @@ pub fn retry_after(data: &[u8]) {
         let wait = pause(k, Duration::from_secs(60), asked);
         assert!(wait >= asked.unwrap_or_default() && wait <= DAY.max(Duration::from_secs(60)), "{wait:?}");
     }
+}
+
+/// Datapoints: what is read is whole columns, no longer than what came, or nothing.
+pub fn protobuf(data: &[u8]) {
+    const COLUMNS: [Column; 5] = [
+        Column { name: "average", field: 2, part: Part::Whole },
+        Column { name: "count", field: 5, part: Part::Whole },
+        Column { name: "minDatapoint", field: 19, part: Part::Timestamp },
+        Column { name: "minDatapoint", field: 19, part: Part::Value },
+        Column { name: "minDatapoint", field: 19, part: Part::Status },
+    ];
+    let Ok(series) = items(data) else { return };
+    for item in &series {
+        let mut raw = Points::default();
+        if item.read(&Expected::Raw, &mut raw).is_ok() {
+            whole(&raw, data);
+            let kinds = [raw.numbers.len(), raw.states.len().max(raw.texts.offsets.len().saturating_sub(1))];
+            assert!(kinds.iter().all(|n| *n == 0 || *n == raw.len()), "{kinds:?} of {}", raw.len());
+            for n in 0..raw.texts.offsets.len().saturating_sub(1) {
+                assert!(std::str::from_utf8(raw.texts.get(n)).is_ok());
+            }
+        }
+        let mut aggregates = Points::with_aggregates(COLUMNS.len());
+        if item.read(&Expected::Aggregates(&COLUMNS), &mut aggregates).is_ok() {
+            whole(&aggregates, data);
+            assert!(aggregates.aggregates.iter().all(|column| column.len() == aggregates.len()));
+        }
+    }
+}
+
+fn whole(points: &Points, data: &[u8]) {
+    // A point takes two bytes at least.
+    assert!(points.len() * 2 <= data.len());
+    assert!(points.status().is_none_or(|s| s.len() == points.len()));
+    assert!(points.validity().is_none_or(|v| v.len() == points.len().div_ceil(8)));
+    assert!((0..points.len()).filter(|n| points.is_there(*n)).count() <= points.len());
 }

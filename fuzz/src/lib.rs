@@ -11,13 +11,14 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "abi", run: abi::calls },
     Target { name: "authority", run: answers::authority },
     Target { name: "config", run: text::config },
     Target { name: "credentials", run: text::credentials },
     Target { name: "error_body", run: answers::error_body },
     Target { name: "list_page", run: answers::list_page },
+    Target { name: "protobuf", run: answers::protobuf },
     Target { name: "retry_after", run: answers::retry_after },
     Target { name: "settings", run: text::settings },
     Target { name: "token_answer", run: answers::token_answer },

@@ -29,6 +29,23 @@ impl Texts {
         }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn truncate(&mut self, n: usize) {
+        if n < self.len() {
+            self.offsets.truncate(n + 1);
+            let end = self.offsets.last().and_then(|o| usize::try_from(*o).ok()).unwrap_or(0);
+            self.bytes.truncate(end);
+        }
+    }
+
     fn append(&mut self, other: &Texts) {
         let base = self.bytes.len() as i64;
         if self.offsets.is_empty() && !other.offsets.is_empty() {
@@ -116,6 +133,32 @@ impl Points {
         self.grow_validity(n);
         if let (false, Some(byte)) = (there, self.validity.get_mut((n - 1) / 8)) {
             *byte &= !(1 << ((n - 1) % 8));
+        }
+    }
+
+    /// Which columns hold the values; `None`: there are no points.
+    pub fn shape(&self) -> Option<[bool; 3]> {
+        let shape = [!self.numbers.is_empty(), !self.texts.is_empty(), !self.states.is_empty()];
+        (!self.is_empty()).then_some(shape)
+    }
+
+    /// Whether each column that is there has a value for each point: what a caller goes by.
+    pub fn is_whole(&self) -> bool {
+        let n = self.len();
+        [self.numbers.len(), self.texts.len(), self.states.len()].iter().all(|have| *have == 0 || *have == n)
+            && self.aggregates.iter().all(|column| column.len() == n)
+    }
+
+    /// The first `n` points only.
+    pub fn truncate(&mut self, n: usize) {
+        self.timestamps.truncate(n);
+        self.numbers.truncate(n);
+        self.texts.truncate(n);
+        self.states.truncate(n);
+        self.status.truncate(n);
+        self.validity.truncate(n.div_ceil(8));
+        for column in &mut self.aggregates {
+            column.truncate(n);
         }
     }
 

@@ -12,7 +12,7 @@ pub mod latest;
 mod pack;
 mod plan;
 pub mod points;
-mod proto_read;
+pub mod proto_read;
 mod proto_write;
 pub mod quality;
 mod query;

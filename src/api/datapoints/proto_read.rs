@@ -171,8 +171,19 @@ pub enum Part {
 }
 
 impl Item<'_> {
-    /// Appends the points of this answer to `out`.
+    /// Appends the points of this answer to `out`: all of them, in whole columns, or none.
     pub fn read(&self, expected: &Expected<'_>, out: &mut Points) -> Read<()> {
+        let before = out.len();
+        let done = self.read_lists(expected, out);
+        // A service that is mistaken, or none, may mix kinds of values in one series.
+        if done.is_err() || !out.is_whole() {
+            out.truncate(before);
+            return Err(Damaged);
+        }
+        Ok(())
+    }
+
+    fn read_lists(&self, expected: &Expected<'_>, out: &mut Points) -> Read<()> {
         for (number, list) in &self.lists {
             match (number, expected) {
                 (3, Expected::Raw) => numbers(list, out)?,

@@ -130,3 +130,25 @@ fn hostile_bytes_end_in_an_error_or_in_less() {
         assert!(raw(bad).is_err(), "{bad:?}");
     }
 }
+
+/// Two kinds of values in one series, and points that end in the middle: nothing is kept, so no column is shorter than
+/// the caller is told.
+#[test]
+fn columns_stay_whole() {
+    let number = b"\x1a\x11\x0a\x0f\x08\x01\x11\0\0\0\0\0\0\xf0\x3f\x1a\x02\x08\x01";
+    let text = b"\x22\x07\x0a\x05\x08\x02\x12\x01x";
+    let one = |parts: &[&[u8]]| {
+        let inner = parts.concat();
+        [&[0x0a, inner.len() as u8][..], &inner].concat()
+    };
+    assert_eq!(raw(&one(&[number])).unwrap()[0].len(), 1);
+    assert_eq!(raw(&one(&[text])).unwrap()[0].len(), 1);
+    let both = one(&[number, text]);
+    let mut out = Points::default();
+    assert_eq!(items(&both).unwrap()[0].read(&Expected::Raw, &mut out), Err(Damaged));
+    assert!(out.is_empty() && out.is_whole());
+    // What was there before stays.
+    items(&one(&[text])).unwrap()[0].read(&Expected::Raw, &mut out).unwrap();
+    assert_eq!(items(&one(&[number])).unwrap()[0].read(&Expected::Raw, &mut out), Err(Damaged));
+    assert_eq!((out.len(), out.is_whole(), out.texts.get(0)), (1, true, &b"x"[..]));
+}

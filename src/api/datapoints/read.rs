@@ -305,15 +305,27 @@ fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>) -> Result<Ve
     if asked.outside {
         let mut points = Points::default();
         item.read(&expected, &mut points).map_err(damaged)?;
+        reading.shape = same(reading.shape, points.shape())?;
         reading.keep_outside(&points);
         return Ok(Vec::new());
     }
+    let known = reading.shape;
     let place = reading.place(asked);
     let before = place.len();
     item.read(&expected, place).map_err(damaged)?;
+    let shape = same(known, place.shape()).inspect_err(|_| place.truncate(before))?;
     let count = (place.len() - before) as u64;
     let last = place.timestamps.last().copied().filter(|_| count > 0).unwrap_or(asked.start);
+    reading.shape = shape;
     reading.taken(asked, count, last, item.cursor.clone()).map_err(|_| decode("it repeats a page that was read before"))
+}
+
+/// A series has one kind of values on all its pages.
+fn same(known: Option<[bool; 3]>, new: Option<[bool; 3]>) -> Result<Option<[bool; 3]>, Error> {
+    match (known, new) {
+        (Some(a), Some(b)) if a != b => Err(decode("a series has values of another kind than on the page before")),
+        _ => Ok(new.or(known)),
+    }
 }
 
 /// As operations tell their results: counts for people, the columns for programs.

@@ -43,6 +43,8 @@ pub struct Reading {
     before: Points,
     after: Points,
     received: u64,
+    /// Which columns the first points that came have: those of all others.
+    pub shape: Option<[bool; 3]>,
 }
 
 /// An answer that cannot be continued: it repeats itself.
@@ -58,7 +60,7 @@ impl Reading {
             points: empty(),
             ..Series::default()
         };
-        Self { series, windows: BTreeMap::new(), before: empty(), after: empty(), received: 0, query }
+        Self { series, windows: BTreeMap::new(), before: empty(), after: empty(), received: 0, shape: None, query }
     }
 
     fn most(&self) -> u64 {

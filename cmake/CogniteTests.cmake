@@ -52,7 +52,8 @@ foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_se
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
-foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_points test_columns)
+foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_every_operation
+                      test_points test_columns)
   cognite_c_program(${name})
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
 endforeach()

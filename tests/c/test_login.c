@@ -15,7 +15,7 @@ static const char *client_id;
 
 /* One request; the answer with its head. */
 static const char *http(int to, const char *method, const char *path, const char *type, const char *body) {
-  static char answer[65536];
+  static __thread char answer[65536]; /* prompts are answered on another thread */
   char request[8192];
   struct sockaddr_in address;
   size_t len = 0;

@@ -315,6 +315,7 @@ static void cancelled(void) {
     sent = strstr(cognite_response_body(metrics, NULL), "\"in_flight\":0") == NULL;
     cognite_response_free(metrics);
   }
+  usleep(1500000); /* and have left: cut off before, they would surely not be applied */
   cognite_cancel_trigger(cancel);
   cognite_cancel_free(cancel);
   CHECK_STATUS(cognite_queue_next(queue, 60000, &completion, &err), COGNITE_OK);

@@ -324,8 +324,8 @@ static void cancelled(void) {
   CHECK(length_of(json, "unknown") >= 1000 && length_of(json, "skipped") >= 1000 && length_of(json, "failed") == 0);
   CHECK(length_of(json, "unknown") + length_of(json, "skipped") + length_of(json, "succeeded") == 9000);
   CHECK_CONTAINS(json, "\"statusName\":\"CANCELLED\"");
+  cognite_error_free(completion.error); /* before the next: it writes over the completion */
   CHECK_STATUS(cognite_queue_next(queue, 0, &completion, NULL), COGNITE_ERR_EMPTY);
-  cognite_error_free(completion.error);
   cognite_queue_free(queue);
   faults("[]");
 }

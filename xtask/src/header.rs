@@ -80,6 +80,7 @@ pub fn check_compiles() -> Res<()> {
         ("cognite.h", "alone.c", ["c99", "c11"].as_slice()),
         ("cognite.h", "alone.cpp", ["c++17"].as_slice()),
         ("cognite.hpp", "alone_hpp.cpp", ["c++17"].as_slice()),
+        ("results.hpp", "alone_results.cpp", ["c++17"].as_slice()),
     ];
     for (header, file, standards) in cases {
         if !include.join("cognite").join(header).exists() {

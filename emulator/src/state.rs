@@ -29,6 +29,8 @@ pub struct Data {
     pub children: HashMap<i64, BTreeSet<i64>>,
     pub series: HashMap<i64, Series>,
     pub changes: Changes,
+    /// Time series that wait for their node.
+    pub pending: HashMap<(String, String), i64>,
     pub raw: Raw,
     pub contents: Contents,
     pub instances: Instances,
@@ -50,6 +52,7 @@ impl Data {
             children: HashMap::new(),
             series: HashMap::new(),
             changes: Changes::default(),
+            pending: HashMap::new(),
             raw: Raw::default(),
             contents: Contents::default(),
             instances: Instances::default(),

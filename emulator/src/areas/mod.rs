@@ -13,11 +13,12 @@ mod simulators;
 pub mod streams;
 mod threed;
 mod transformations;
-mod units;
+pub mod units;
 mod workflows;
 
 use crate::generic::{Set, Special};
 pub use iam::{GROUPS, project};
+pub use units::SPACE as UNIT_SPACE;
 
 pub static SETS: &[&[Set]] = &[
     content::SETS,
@@ -43,6 +44,7 @@ static OWN: &[&[Special]] = &[
     content::SPECIALS,
     context::SPECIALS,
     extraction::SPECIALS,
+    crate::datapoints::nodes::SPECIALS,
     crate::datapoints::subscriptions::SPECIALS,
     crate::datapoints::synthetic::SPECIALS,
     files::SPECIALS,

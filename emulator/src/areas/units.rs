@@ -4,6 +4,13 @@ use serde_json::json;
 
 use crate::generic::{SET, Set};
 
+/// Where the units are nodes.
+pub const SPACE: &str = "cdf_cdm_units";
+
+pub fn exists(id: &str) -> bool {
+    UNITS.iter().any(|(unit, ..)| *unit == id)
+}
+
 /// External id, symbol, multiplier and offset to the unit of the quantity with multiplier 1.
 const UNITS: &[(&str, &str, f64, f64)] = &[
     ("temperature:k", "K", 1.0, 0.0),

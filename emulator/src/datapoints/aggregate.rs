@@ -4,6 +4,8 @@
 //! otherwise, and not defined before the first and after the last sample. Averages and variances are integrals of that
 //! function over the part of the bucket where it is defined.
 
+use std::collections::BTreeMap;
+
 use super::series::{Series, Values};
 use super::status::{Category, Rules, category};
 
@@ -28,9 +30,12 @@ pub enum Aggregate {
     DurationBad,
     MaxDatapoint,
     MinDatapoint,
+    StateCount,
+    StateTransitions,
+    StateDuration,
 }
 
-pub const NAMES: [(&str, Aggregate); 18] = [
+pub const NAMES: [(&str, Aggregate); 21] = [
     ("average", Aggregate::Average),
     ("max", Aggregate::Max),
     ("min", Aggregate::Min),
@@ -49,11 +54,28 @@ pub const NAMES: [(&str, Aggregate); 18] = [
     ("durationBad", Aggregate::DurationBad),
     ("maxDatapoint", Aggregate::MaxDatapoint),
     ("minDatapoint", Aggregate::MinDatapoint),
+    ("stateCount", Aggregate::StateCount),
+    ("stateTransitions", Aggregate::StateTransitions),
+    ("stateDuration", Aggregate::StateDuration),
 ];
 
 impl Aggregate {
     pub fn parse(name: &str) -> Option<Self> {
         NAMES.iter().find(|(n, _)| *n == name).map(|(_, a)| *a)
+    }
+
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, a)| *a == self).map_or("", |(name, _)| name)
+    }
+
+    /// About single states.
+    pub fn is_of_states(self) -> bool {
+        matches!(self, Self::StateCount | Self::StateTransitions | Self::StateDuration)
+    }
+
+    /// Whether state time series have it.
+    pub fn fits_states(self) -> bool {
+        self.is_integer() || self.is_of_states() || matches!(self, Self::Interpolation | Self::StepInterpolation)
     }
 
     /// Written as an integer in JSON.
@@ -79,12 +101,23 @@ pub struct Extreme {
     pub code: u32,
 }
 
+/// What one state did in a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateSum {
+    pub state: i32,
+    pub count: i64,
+    pub transitions: i64,
+    pub duration: i64,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct AggregatePoint {
     pub timestamp: i64,
     numbers: [Option<f64>; 16],
     pub max: Option<Extreme>,
     pub min: Option<Extreme>,
+    /// By number, for state time series.
+    pub states: Vec<StateSum>,
 }
 
 impl AggregatePoint {
@@ -96,6 +129,7 @@ impl AggregatePoint {
         match which {
             Aggregate::MaxDatapoint => self.max.is_some(),
             Aggregate::MinDatapoint => self.min.is_some(),
+            _ if which.is_of_states() => !self.states.is_empty(),
             _ => self.number(which).is_some(),
         }
     }
@@ -115,9 +149,15 @@ struct Sample {
     bad: bool,
 }
 
+#[derive(Clone, Copy)]
+enum Column<'a> {
+    Numbers(&'a [f64]),
+    States(&'a [i32]),
+}
+
 pub struct View<'a> {
     series: &'a Series,
-    values: &'a [f64],
+    values: Column<'a>,
     rules: Rules,
     is_step: bool,
 }
@@ -126,7 +166,8 @@ impl<'a> View<'a> {
     /// None for string series, which have no aggregates.
     pub fn new(series: &'a Series, rules: Rules, is_step: bool) -> Option<Self> {
         match &series.values {
-            Values::Numbers(values) => Some(Self { series, values, rules, is_step }),
+            Values::Numbers(list) => Some(Self { series, values: Column::Numbers(list), rules, is_step }),
+            Values::States(list) => Some(Self { series, values: Column::States(list), rules, is_step: true }),
             Values::Texts(_) => None,
         }
     }
@@ -134,12 +175,17 @@ impl<'a> View<'a> {
     fn sample(&self, n: usize) -> Option<Sample> {
         let t = *self.series.ts.get(n)?;
         let category = self.series.mark(t).map_or(Category::Good, |m| category(m.code));
-        Some(Sample { t, v: *self.values.get(n)?, category, bad: self.rules.is_bad(category) })
+        let v = match self.values {
+            Column::Numbers(list) => *list.get(n)?,
+            Column::States(list) => f64::from(*list.get(n)?),
+        };
+        Some(Sample { t, v, category, bad: self.rules.is_bad(category) })
     }
 
     /// The bucket `begin <= t < end`, which holds the datapoints lo..hi (at least one).
     pub fn bucket(&self, begin: i64, end: i64, lo: usize, hi: usize) -> AggregatePoint {
-        let mut point = AggregatePoint { timestamp: begin, numbers: [None; 16], max: None, min: None };
+        let mut point =
+            AggregatePoint { timestamp: begin, numbers: [None; 16], max: None, min: None, states: Vec::new() };
         self.statuses(&mut point, begin, end, lo, hi);
         // Ignored datapoints are as good as not there: what is beside them are neighbours.
         let visible = |s: &Sample| !(self.rules.ignore_bad && s.bad);
@@ -148,6 +194,9 @@ impl<'a> View<'a> {
         let inside = || (lo..hi).filter_map(|n| self.sample(n)).filter(visible);
 
         self.interpolate(&mut point, begin, previous, inside().next().or(next));
+        if matches!(self.values, Column::States(_)) {
+            states(&mut point, begin, end, previous.into_iter().chain(inside()).chain(next));
+        }
         let mut count = 0_u64;
         let (mut sum, mut min, mut max) = (0.0, None::<Sample>, None::<Sample>);
         for s in inside().filter(|s| !s.bad) {
@@ -264,6 +313,31 @@ impl<'a> View<'a> {
         point.set(Aggregate::DurationUncertain, uncertain);
         point.set(Aggregate::DurationBad, bad);
     }
+}
+
+/// States of the samples in and beside the bucket. A state lasts until the next sample, whatever that is.
+fn states(point: &mut AggregatePoint, begin: i64, end: i64, samples: impl Iterator<Item = Sample>) {
+    let mut sums: BTreeMap<i32, StateSum> = BTreeMap::new();
+    let mut last: Option<Sample> = None;
+    for b in samples {
+        let before = last.replace(b);
+        if let Some(a) = before.filter(|a| !a.bad) {
+            let duration = b.t.min(end) - a.t.max(begin);
+            if duration > 0 {
+                sum_of(&mut sums, a.v as i32).duration += duration;
+            }
+        }
+        if !b.bad && (begin..end).contains(&b.t) {
+            let sum = sum_of(&mut sums, b.v as i32);
+            sum.count += 1;
+            sum.transitions += i64::from(before.is_none_or(|a| a.bad || a.v != b.v));
+        }
+    }
+    point.states = sums.into_values().collect();
+}
+
+fn sum_of(sums: &mut BTreeMap<i32, StateSum>, state: i32) -> &mut StateSum {
+    sums.entry(state).or_insert(StateSum { state, count: 0, transitions: 0, duration: 0 })
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Expected values are worked out by hand.
 
 use super::*;
-use crate::datapoints::series::Batch;
+use crate::datapoints::series::{Batch, Kind};
 use crate::datapoints::status::Mark;
 
 const IGNORE: Rules = Rules { ignore_bad: true, uncertain_as_bad: true };
 const KEEP: Rules = Rules { ignore_bad: false, uncertain_as_bad: true };
 
 fn series(points: &[(i64, f64)], marks: &[(usize, u32)]) -> Series {
-    let mut series = Series::new(false);
+    let mut series = Series::new(Kind::Number);
     let (ts, values) = points.iter().copied().unzip();
     let marks = marks.iter().map(|(n, code)| (*n, Mark { code: *code, null: false })).collect();
     series.upsert(Batch { ts, values: Values::Numbers(values), marks });
@@ -127,4 +127,22 @@ fn a_large_offset_keeps_its_variance() {
     let p = bucket(&s, IGNORE, false, 0, 10);
     // The line's variance is 1/12 whatever the offset.
     assert!((p.number(Aggregate::ContinuousVariance).unwrap() - 1.0 / 12.0).abs() < 1e-6);
+}
+
+#[test]
+fn states_last_until_the_next_datapoint() {
+    let mut s = Series::new(Kind::State);
+    let (ts, values) = (vec![-5, 10, 20, 30, 40, 90], vec![7, 1, 1, 2, 1, 0]);
+    let marks = vec![(3, Mark { code: 0x8000_0000, null: false })];
+    s.upsert(Batch { ts, values: Values::States(values), marks });
+    let sum = |state, count, transitions, duration| StateSum { state, count, transitions, duration };
+    // The bad datapoint at 30 ends the state before it only if it is not ignored.
+    let ignored = bucket(&s, IGNORE, false, 0, 60);
+    assert_eq!(ignored.states, [sum(1, 3, 1, 50), sum(7, 0, 0, 10)]);
+    let kept = bucket(&s, KEEP, false, 0, 60);
+    assert_eq!(kept.states, [sum(1, 3, 2, 40), sum(7, 0, 0, 10)]);
+    check(&kept, Aggregate::StepInterpolation, Some(7.0));
+    check(&kept, Aggregate::CountBad, Some(1.0));
+    let first = bucket(&s, IGNORE, false, -10, 5);
+    assert_eq!(first.states, [sum(7, 1, 1, 10)]);
 }

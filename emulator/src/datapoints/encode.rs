@@ -4,12 +4,13 @@ use prost::Message;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use super::aggregate::{Aggregate, AggregatePoint, Extreme, NAMES};
+use super::aggregate::{Aggregate, AggregatePoint, Extreme, NAMES, StateSum};
 use super::proto;
-use super::series::{Series, Values};
+use super::series::{Kind, Series, Values};
+use super::states::StateSet;
 use super::status::{Mark, symbol};
 use crate::call::Reply;
-use crate::resources::table::Object;
+use crate::resources::table::{Object, pair};
 
 pub enum Points<'a> {
     /// Positions in the series; None where nothing was ever inserted.
@@ -20,6 +21,7 @@ pub enum Points<'a> {
 pub struct Found<'a> {
     pub id: i64,
     pub row: &'a Object,
+    pub states: StateSet<'a>,
     pub points: Points<'a>,
     pub next_cursor: Option<String>,
     pub include_status: bool,
@@ -41,7 +43,7 @@ impl Serialize for Found<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.id)?;
-        for name in ["externalId", "isString", "isStep", "type", "unit", "unitExternalId"] {
+        for name in ["externalId", "instanceId", "isString", "isStep", "type", "unit", "unitExternalId"] {
             if let Some(value) = self.row.get(name) {
                 map.serialize_entry(name, value)?;
             }
@@ -62,10 +64,18 @@ impl Serialize for List<'_> {
         match &self.0.points {
             Points::Raw(None, _) => serializer.collect_seq([(); 0]),
             Points::Raw(Some(series), picks) => {
-                serializer.collect_seq(picks.iter().filter_map(|n| JsonPoint::new(series, *n, show)))
+                serializer.collect_seq(picks.iter().filter_map(|n| JsonPoint::new(self.0, series, *n)))
             }
             Points::Aggregates(points, wanted) => {
-                serializer.collect_seq(points.iter().map(|point| JsonAggregate { point, wanted, show }))
+                let states = &self.0.states;
+                let of_states = super::kind(self.0.row) == Kind::State;
+                serializer.collect_seq(points.iter().map(|p| JsonAggregate {
+                    point: p,
+                    wanted,
+                    show,
+                    states,
+                    of_states,
+                }))
             }
         }
     }
@@ -74,6 +84,7 @@ impl Serialize for List<'_> {
 enum Cell<'a> {
     Number(f64),
     Text(&'a str),
+    State(i32, Option<&'a str>),
 }
 
 struct JsonPoint<'a> {
@@ -83,13 +94,15 @@ struct JsonPoint<'a> {
 }
 
 impl<'a> JsonPoint<'a> {
-    fn new(series: &'a Series, n: usize, show: bool) -> Option<Self> {
+    fn new(found: &Found<'a>, series: &'a Series, n: usize) -> Option<Self> {
+        let show = found.include_status;
         let timestamp = *series.ts.get(n)?;
         let mark = series.mark(timestamp);
         let value = match &series.values {
             _ if mark.is_some_and(|m| m.null) => None,
             Values::Numbers(list) => Some(Cell::Number(*list.get(n)?)),
             Values::Texts(list) => Some(Cell::Text(list.get(n)?)),
+            Values::States(list) => list.get(n).map(|state| Cell::State(*state, found.states.name(*state))),
         };
         Some(Self { timestamp, value, mark: mark.filter(|m| show && m.code != 0) })
     }
@@ -112,6 +125,7 @@ impl Serialize for JsonPoint<'_> {
         match &self.value {
             None => {}
             Some(Cell::Text(text)) => map.serialize_entry("value", text)?,
+            Some(Cell::State(number, name)) => state_entries(&mut map, *number, *name)?,
             Some(Cell::Number(v)) if v.is_nan() => map.serialize_entry("value", "NaN")?,
             Some(Cell::Number(v)) if v.is_infinite() => {
                 map.serialize_entry("value", if *v > 0.0 { "Infinity" } else { "-Infinity" })?;
@@ -125,10 +139,47 @@ impl Serialize for JsonPoint<'_> {
     }
 }
 
+/// The name is missing where the state is no longer in the set.
+fn state_entries<M: SerializeMap>(map: &mut M, number: i32, name: Option<&str>) -> Result<(), M::Error> {
+    map.serialize_entry("numericValue", &number)?;
+    name.map_or(Ok(()), |name| map.serialize_entry("stringValue", name))
+}
+
 struct JsonAggregate<'a> {
     point: &'a AggregatePoint,
     wanted: &'a [Aggregate],
     show: bool,
+    states: &'a StateSet<'a>,
+    of_states: bool,
+}
+
+/// One state's part, or with nothing wanted a state alone.
+struct JsonState<'a> {
+    sum: StateSum,
+    name: Option<&'a str>,
+    wanted: &'a [Aggregate],
+}
+
+impl Serialize for JsonState<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        state_entries(&mut map, self.sum.state, self.name)?;
+        for (which, value) in parts(self.sum).into_iter().filter(|(which, _)| self.wanted.contains(which)) {
+            map.serialize_entry(which.name(), &value)?;
+        }
+        map.end()
+    }
+}
+
+fn parts(sum: StateSum) -> [(Aggregate, i64); 3] {
+    use Aggregate as A;
+    [(A::StateCount, sum.count), (A::StateTransitions, sum.transitions), (A::StateDuration, sum.duration)]
+}
+
+impl JsonAggregate<'_> {
+    fn state(&self, sum: StateSum) -> JsonState<'_> {
+        JsonState { sum, name: self.states.name(sum.state), wanted: self.wanted }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -157,12 +208,19 @@ impl Serialize for JsonAggregate<'_> {
             if let Some(found) = found {
                 map.serialize_entry(name, &extreme(found))?;
             } else if let Some(value) = self.point.number(*which) {
-                if which.is_integer() {
+                if self.of_states && !which.is_integer() {
+                    let state = StateSum { state: value as i32, count: 0, transitions: 0, duration: 0 };
+                    map.serialize_entry(name, &JsonState { wanted: &[], ..self.state(state) })?;
+                } else if which.is_integer() {
                     map.serialize_entry(name, &(value as i64))?;
                 } else {
                     map.serialize_entry(name, &value)?;
                 }
             }
+        }
+        if self.wanted.iter().any(|a| a.is_of_states()) {
+            let list: Vec<_> = self.point.states.iter().map(|sum| self.state(*sum)).collect();
+            map.serialize_entry("stateAggregates", &list)?;
         }
         map.end()
     }
@@ -176,22 +234,33 @@ pub fn protobuf(found: Vec<Found>) -> Reply {
 fn item(found: Found) -> proto::ListItem {
     let text = |name: &str| found.row.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
     let truth = |name: &str| found.row.get(name).and_then(Value::as_bool).unwrap_or(false);
-    let is_string = truth("isString");
+    let kind = super::kind(found.row);
     let show = found.include_status;
     let datapoints = match &found.points {
+        Points::Aggregates(points, wanted) if kind == Kind::State => {
+            let datapoints = points.iter().map(|p| state_aggregate(p, wanted, &found.states)).collect();
+            proto::Listed::StateAggregate(proto::StateAggregateDatapoints { datapoints })
+        }
         Points::Aggregates(points, wanted) => {
             let datapoints = points.iter().map(|p| aggregate(p, wanted, show)).collect();
             proto::Listed::Aggregate(proto::AggregateDatapoints { datapoints })
         }
         Points::Raw(series, picks) => {
             let series = series.as_ref();
-            let points = picks.iter().filter_map(|n| JsonPoint::new(series?, *n, show));
-            if is_string {
-                let datapoints = points.map(string).collect();
-                proto::Listed::String(proto::StringDatapoints { datapoints })
-            } else {
-                let datapoints = points.map(numeric).collect();
-                proto::Listed::Numeric(proto::NumericDatapoints { datapoints })
+            let points = picks.iter().filter_map(|n| JsonPoint::new(&found, series?, *n));
+            match kind {
+                Kind::Text => {
+                    let datapoints = points.map(string).collect();
+                    proto::Listed::String(proto::StringDatapoints { datapoints })
+                }
+                Kind::State => {
+                    let datapoints = points.map(state).collect();
+                    proto::Listed::State(proto::StateDatapoints { datapoints })
+                }
+                Kind::Number => {
+                    let datapoints = points.map(numeric).collect();
+                    proto::Listed::Numeric(proto::NumericDatapoints { datapoints })
+                }
             }
         }
     };
@@ -199,13 +268,21 @@ fn item(found: Found) -> proto::ListItem {
         id: found.id,
         external_id: text("externalId"),
         datapoints: Some(datapoints),
-        is_string,
+        is_string: kind == Kind::Text,
         is_step: truth("isStep"),
         unit: text("unit"),
         next_cursor: found.next_cursor.unwrap_or_default(),
         unit_external_id: text("unitExternalId"),
-        instance_id: None,
-        r#type: if is_string { 2 } else { 1 },
+        instance_id: found
+            .row
+            .get("instanceId")
+            .and_then(pair)
+            .map(|(space, external_id)| proto::InstanceId { space, external_id }),
+        r#type: match kind {
+            Kind::Number => 1,
+            Kind::Text => 2,
+            Kind::State => 3,
+        },
     }
 }
 
@@ -236,6 +313,51 @@ fn string(point: JsonPoint) -> proto::StringDatapoint {
         null_value: value.is_none(),
         value: value.unwrap_or_default(),
         status: point.mark.map(|m| status(m.code)),
+    }
+}
+
+fn state(point: JsonPoint) -> proto::StateDatapoint {
+    let (number, name) = match point.value {
+        Some(Cell::State(number, name)) => (Some(i64::from(number)), name),
+        _ => (None, None),
+    };
+    proto::StateDatapoint {
+        timestamp: point.timestamp,
+        numeric_value: number,
+        string_value: name.map(str::to_owned),
+        status: point.mark.map(|m| status(m.code)),
+    }
+}
+
+fn state_aggregate(p: &AggregatePoint, wanted: &[Aggregate], states: &StateSet) -> proto::StateAggregateDatapoint {
+    use Aggregate as A;
+    let get = |which: A| if wanted.contains(&which) { p.number(which).unwrap_or(f64::NAN) } else { 0.0 };
+    let name = |number: i32| states.name(number).map(str::to_owned);
+    let value = |which: A| {
+        let number = p.number(which).filter(|_| wanted.contains(&which))? as i32;
+        Some(proto::StateValue { numeric_value: Some(number.into()), string_value: name(number) })
+    };
+    let of_states = wanted.iter().any(|a| a.is_of_states());
+    let part = |which: A, value: i64| wanted.contains(&which).then_some(value);
+    let one = |sum: &StateSum| proto::StateAggregate {
+        numeric_value: sum.state.into(),
+        string_value: name(sum.state),
+        state_count: part(A::StateCount, sum.count),
+        state_transitions: part(A::StateTransitions, sum.transitions),
+        state_duration: part(A::StateDuration, sum.duration),
+    };
+    proto::StateAggregateDatapoint {
+        timestamp: p.timestamp,
+        count: get(A::Count),
+        count_good: get(A::CountGood),
+        count_uncertain: get(A::CountUncertain),
+        count_bad: get(A::CountBad),
+        duration_good: get(A::DurationGood),
+        duration_uncertain: get(A::DurationUncertain),
+        duration_bad: get(A::DurationBad),
+        interpolation: value(A::Interpolation),
+        step_interpolation: value(A::StepInterpolation),
+        state_aggregates: p.states.iter().filter(|_| of_states).map(one).collect(),
     }
 }
 

@@ -6,17 +6,18 @@ use std::fmt;
 use prost::Message;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::proto;
-use super::series::{Batch, Series, Values};
+use super::series::{Batch, Kind, Series, Values};
+use super::states::StateSet;
 use super::status::{self, Category, Mark, category};
 use super::subscriptions::What;
 use super::time::{MAX_TIME, MIN_TIME};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::resources::items;
-use crate::resources::table::Identifier;
+use crate::resources::table::{Identifier, Object};
 use crate::state::{Data, State};
 
 const MAX_DATAPOINTS: usize = 100_000;
@@ -28,6 +29,8 @@ const MAX_ABSOLUTE: f64 = 1e100;
 enum Incoming {
     Number(f64),
     Text(String),
+    /// By number, name or both.
+    State(Option<i64>, Option<String>),
     #[default]
     Missing,
 }
@@ -75,10 +78,13 @@ struct Item {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Datapoint {
     timestamp: i64,
     #[serde(default)]
     value: Incoming,
+    numeric_value: Option<i64>,
+    string_value: Option<String>,
     status: Option<Status>,
 }
 
@@ -110,19 +116,22 @@ pub fn insert(state: &State, call: &Call) -> Result<Reply> {
     }
     // Everything that needs no lock is done by now; types are looked up under the read lock.
     let keys: Vec<Identifier> = parsed.iter().map(|(key, _)| key.clone()).collect();
-    let known = locate(&state.read(), &keys)?;
-    let mut batches = Vec::with_capacity(known.len());
-    for ((id, is_string), (_, points)) in known.into_iter().zip(parsed) {
-        batches.push((id, is_string, batch(is_string, points)?));
+    let mut batches = Vec::with_capacity(keys.len());
+    {
+        let data = state.read();
+        for ((id, row), (_, points)) in locate(&data, &keys)?.into_iter().zip(parsed) {
+            let kind = super::kind(row);
+            batches.push((id, kind, batch(kind, &StateSet::of(&data, row), points)?));
+        }
     }
     let mut data = state.write();
     // A time series may have been deleted in between.
     locate(&data, &keys)?;
     let cost = batches.iter().map(|(_, _, b)| b.cost()).sum();
     data.room_for_datapoints(cost)?;
-    for (id, is_string, batch) in batches {
+    for (id, kind, batch) in batches {
         data.changes.add(id, || What::Upserts(batch.ts.clone()));
-        let series = data.series.entry(id).or_insert_with(|| Series::new(is_string));
+        let series = data.series.entry(id).or_insert_with(|| Series::new(kind));
         let before = series.cost();
         series.upsert(batch);
         let after = series.cost();
@@ -131,8 +140,8 @@ pub fn insert(state: &State, call: &Call) -> Result<Reply> {
     Ok(Reply::empty())
 }
 
-/// Ids and string flags of the time series named.
-fn locate(data: &Data, keys: &[Identifier]) -> Result<Vec<(i64, bool)>> {
+/// Ids and rows of the time series named.
+fn locate<'a>(data: &'a Data, keys: &[Identifier]) -> Result<Vec<(i64, &'a Object)>> {
     let mut found = Vec::with_capacity(keys.len());
     let (mut missing, mut twice) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
@@ -142,7 +151,7 @@ fn locate(data: &Data, keys: &[Identifier]) -> Result<Vec<(i64, bool)>> {
                 if !seen.insert(id) {
                     twice.push(key.to_json());
                 }
-                found.push((id, super::is_string(row)));
+                found.push((id, row));
             }
             None => missing.push(key.to_json()),
         }
@@ -165,7 +174,9 @@ fn from_json(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
             let named = named.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
             let points = item.datapoints.into_iter().map(|p| {
                 let (code, symbol) = p.status.map_or((None, None), |s| (s.code, s.symbol));
-                Point { timestamp: p.timestamp, value: p.value, code, symbol }
+                let state = p.numeric_value.is_some() || p.string_value.is_some();
+                let value = if state { Incoming::State(p.numeric_value, p.string_value) } else { p.value };
+                Point { timestamp: p.timestamp, value, code, symbol }
             });
             Ok((Identifier::parse(&named)?, points.collect()))
         })
@@ -188,9 +199,7 @@ fn from_protobuf(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
             let key = match item.reference {
                 Some(proto::Reference::Id(id)) => Identifier::Id(id),
                 Some(proto::Reference::ExternalId(text)) => Identifier::ExternalId(text),
-                Some(proto::Reference::InstanceId(i)) => {
-                    Identifier::Instance(json!({"space": i.space, "externalId": i.external_id}).to_string())
-                }
+                Some(proto::Reference::InstanceId(i)) => Identifier::Instance(i.space, i.external_id),
                 None => return Err(ApiError::bad("One of id, externalId and instanceId must be given per item")),
             };
             let points = match item.datapoints {
@@ -213,17 +222,26 @@ fn from_protobuf(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
                         Point { timestamp: p.timestamp, value, code, symbol }
                     })
                     .collect(),
-                Some(proto::Inserted::State(_)) => {
-                    return Err(ApiError::bad("The emulator has no state time series"));
-                }
+                Some(proto::Inserted::State(list)) => list
+                    .datapoints
+                    .into_iter()
+                    .map(|p| {
+                        let (code, symbol) = status(p.status);
+                        let value = match (p.numeric_value, p.string_value) {
+                            (None, None) => Incoming::Missing,
+                            (number, name) => Incoming::State(number, name),
+                        };
+                        Point { timestamp: p.timestamp, value, code, symbol }
+                    })
+                    .collect(),
             };
             Ok((key, points))
         })
         .collect()
 }
 
-fn batch(is_string: bool, points: Vec<Point>) -> Result<Batch> {
-    let mut batch = Batch::new(is_string);
+fn batch(kind: Kind, states: &StateSet, points: Vec<Point>) -> Result<Batch> {
+    let mut batch = Batch::new(kind);
     batch.ts.reserve_exact(points.len());
     for (n, point) in points.into_iter().enumerate() {
         let at = point.timestamp;
@@ -239,6 +257,11 @@ fn batch(is_string: bool, points: Vec<Point>) -> Result<Batch> {
         match &mut batch.values {
             Values::Numbers(list) => list.push(number(point.value, bad, at)?),
             Values::Texts(list) => list.push(text(point.value)?),
+            Values::States(list) => list.push(match point.value {
+                Incoming::State(number, name) => states.number(number, name.as_deref(), at)?,
+                Incoming::Missing => 0,
+                _ => return Err(ApiError::bad(format!("Expected state value for datapoint at {at}"))),
+            }),
         }
         batch.ts.push(at);
         if code != 0 || null {
@@ -258,6 +281,7 @@ fn number(value: Incoming, bad: bool, at: i64) -> Result<f64> {
             (true, "-Infinity") => f64::NEG_INFINITY,
             _ => return Err(ApiError::bad("Expected numeric value for datapoint")),
         },
+        Incoming::State(..) => return Err(ApiError::bad("Expected numeric value for datapoint")),
     };
     if !bad && (value.is_nan() || value.abs() > MAX_ABSOLUTE) {
         return Err(ApiError::bad(format!("The value of the datapoint at {at} is outside -1E100 to 1E100")));
@@ -272,7 +296,7 @@ fn text(value: Incoming) -> Result<Box<str>> {
         }
         Incoming::Text(t) => Ok(t.into_boxed_str()),
         Incoming::Missing => Ok(Box::default()),
-        Incoming::Number(_) => Err(ApiError::bad("Expected string value for datapoint")),
+        Incoming::Number(_) | Incoming::State(..) => Err(ApiError::bad("Expected string value for datapoint")),
     }
 }
 

@@ -3,9 +3,11 @@
 mod aggregate;
 mod encode;
 mod insert;
+pub mod nodes;
 pub mod proto;
 mod query;
 pub mod series;
+mod states;
 mod status;
 pub mod subscriptions;
 pub mod synthetic;
@@ -20,6 +22,7 @@ use crate::error::Result;
 use crate::resources::no_such_path;
 use crate::resources::table::{Identifier, Object};
 use crate::state::{Data, State};
+use series::Kind;
 
 pub fn serve(state: &State, call: &Call) -> Result<Reply> {
     let rest: Vec<&str> = call.segments.iter().skip(2).map(String::as_str).collect();
@@ -38,6 +41,10 @@ fn find<'a>(data: &'a Data, key: &Identifier) -> Option<(i64, &'a Object)> {
     Some((id, table.get(id)?))
 }
 
-fn is_string(row: &Object) -> bool {
-    row.get("isString").and_then(Value::as_bool).unwrap_or(false)
+fn kind(row: &Object) -> Kind {
+    match row.get("type").and_then(Value::as_str) {
+        Some("string") => Kind::Text,
+        Some("state") => Kind::State,
+        _ => Kind::Number,
+    }
 }

@@ -54,9 +54,77 @@ pub struct StringDatapoints {
     pub datapoints: Vec<StringDatapoint>,
 }
 
-/// State time series are not served; the message is here so that they can be refused by name.
 #[derive(Clone, PartialEq, Message)]
-pub struct StateDatapoints {}
+pub struct StateDatapoint {
+    #[prost(int64, tag = "1")]
+    pub timestamp: i64,
+    #[prost(int64, optional, tag = "2")]
+    pub numeric_value: Option<i64>,
+    #[prost(string, optional, tag = "3")]
+    pub string_value: Option<String>,
+    #[prost(message, optional, tag = "4")]
+    pub status: Option<Status>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StateDatapoints {
+    #[prost(message, repeated, tag = "1")]
+    pub datapoints: Vec<StateDatapoint>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StateValue {
+    #[prost(int64, optional, tag = "1")]
+    pub numeric_value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    pub string_value: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StateAggregate {
+    #[prost(int64, tag = "1")]
+    pub numeric_value: i64,
+    #[prost(string, optional, tag = "2")]
+    pub string_value: Option<String>,
+    #[prost(int64, optional, tag = "3")]
+    pub state_count: Option<i64>,
+    #[prost(int64, optional, tag = "4")]
+    pub state_transitions: Option<i64>,
+    #[prost(int64, optional, tag = "5")]
+    pub state_duration: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StateAggregateDatapoint {
+    #[prost(int64, tag = "1")]
+    pub timestamp: i64,
+    #[prost(double, tag = "2")]
+    pub count: f64,
+    #[prost(double, tag = "3")]
+    pub count_good: f64,
+    #[prost(double, tag = "4")]
+    pub count_uncertain: f64,
+    #[prost(double, tag = "5")]
+    pub count_bad: f64,
+    #[prost(double, tag = "6")]
+    pub duration_good: f64,
+    #[prost(double, tag = "7")]
+    pub duration_uncertain: f64,
+    #[prost(double, tag = "8")]
+    pub duration_bad: f64,
+    #[prost(message, optional, tag = "9")]
+    pub interpolation: Option<StateValue>,
+    #[prost(message, optional, tag = "10")]
+    pub step_interpolation: Option<StateValue>,
+    #[prost(message, repeated, tag = "11")]
+    pub state_aggregates: Vec<StateAggregate>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StateAggregateDatapoints {
+    #[prost(message, repeated, tag = "1")]
+    pub datapoints: Vec<StateAggregateDatapoint>,
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub struct AggregateDatapoint {
@@ -152,7 +220,7 @@ pub struct ListItem {
     pub id: i64,
     #[prost(string, tag = "2")]
     pub external_id: String,
-    #[prost(oneof = "Listed", tags = "3, 4, 5")]
+    #[prost(oneof = "Listed", tags = "3, 4, 5, 13, 15")]
     pub datapoints: Option<Listed>,
     #[prost(bool, tag = "6")]
     pub is_string: bool,
@@ -179,4 +247,8 @@ pub enum Listed {
     String(StringDatapoints),
     #[prost(message, tag = "5")]
     Aggregate(AggregateDatapoints),
+    #[prost(message, tag = "13")]
+    State(StateDatapoints),
+    #[prost(message, tag = "15")]
+    StateAggregate(StateAggregateDatapoints),
 }

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::aggregate::{Aggregate, AggregatePoint, View};
 use super::encode::{self, Found, Points};
-use super::series::Series;
+use super::series::{Kind, Series};
+use super::states::StateSet;
 use super::status::Rules;
 use super::time::{Buckets, Granularity, Zone, parse};
 use crate::call::{Call, Reply};
@@ -142,9 +143,12 @@ pub fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Resul
         return Err(ApiError::bad(format!("The emulator does not convert units (targetUnit {unit})")));
     }
     let series = data.series.get(&id);
-    let is_string = super::is_string(row);
-    if is_string && query.granularity.is_some() {
-        return Err(ApiError::bad("Aggregates are not supported for string time series"));
+    let kind = super::kind(row);
+    match kind {
+        Kind::Text if query.granularity.is_some() => {
+            return Err(ApiError::bad("Aggregates are not supported for string time series"));
+        }
+        _ => query.aggregates.iter().try_for_each(|a| fits(kind, *a))?,
     }
     let tag = format!("d{id}");
     let from = query.cursor.as_deref().map(|c| cursor::decode(&tag, c)).transpose()?;
@@ -166,7 +170,16 @@ pub fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Resul
         }
     };
     let next_cursor = next.map(|time| cursor::encode(&tag, time));
-    Ok(Found { id, row, points, next_cursor, include_status: query.include_status })
+    Ok(Found { id, row, states: StateSet::of(data, row), points, next_cursor, include_status: query.include_status })
+}
+
+fn fits(kind: Kind, aggregate: Aggregate) -> Result<()> {
+    let fits = if kind == Kind::State { aggregate.fits_states() } else { !aggregate.is_of_states() };
+    if fits {
+        return Ok(());
+    }
+    let what = if kind == Kind::State { "state" } else { "numeric" };
+    Err(ApiError::bad(format!("The aggregate {} is not supported for {what} time series", aggregate.name())))
 }
 
 /// Positions of the datapoints asked for, and the time of the first one left for the next page.
@@ -237,7 +250,7 @@ pub fn latest(state: &State, call: &Call) -> Result<Reply> {
         let newest = series.and_then(|s| (0..s.at_or_after(before)).rev().find(|n| shown(s, *n)));
         let include_status = item.get("includeStatus").and_then(Value::as_bool).unwrap_or(false);
         let points = Points::Raw(series, newest.into_iter().collect());
-        found.push(Found { id, row, points, next_cursor: None, include_status });
+        found.push(Found { id, row, states: StateSet::of(&data, row), points, next_cursor: None, include_status });
     }
     if !missing.is_empty() && !ignore_unknown {
         return Err(ApiError::missing("Time series not found", missing));

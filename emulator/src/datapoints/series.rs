@@ -6,6 +6,26 @@ use super::status::{Mark, Marks};
 pub enum Values {
     Numbers(Vec<f64>),
     Texts(Vec<Box<str>>),
+    /// Their numbers; the names are the state set's, as it is when they are read.
+    States(Vec<i32>),
+}
+
+/// What the datapoints of a time series are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Number,
+    Text,
+    State,
+}
+
+impl Values {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Number => Self::Numbers(Vec::new()),
+            Kind::Text => Self::Texts(Vec::new()),
+            Kind::State => Self::States(Vec::new()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -29,14 +49,13 @@ pub struct Batch {
 const BYTES_PER_DATAPOINT: u64 = 16;
 
 impl Batch {
-    pub fn new(is_string: bool) -> Self {
-        let values = if is_string { Values::Texts(Vec::new()) } else { Values::Numbers(Vec::new()) };
-        Self { ts: Vec::new(), values, marks: Vec::new() }
+    pub fn new(kind: Kind) -> Self {
+        Self { ts: Vec::new(), values: Values::new(kind), marks: Vec::new() }
     }
 
     pub fn cost(&self) -> u64 {
         let text = match &self.values {
-            Values::Numbers(_) => 0,
+            Values::Numbers(_) | Values::States(_) => 0,
             Values::Texts(texts) => texts.iter().map(|t| t.len() as u64).sum::<u64>(),
         };
         self.ts.len() as u64 + text / BYTES_PER_DATAPOINT
@@ -64,6 +83,7 @@ impl Batch {
         let ts: Vec<i64> = keep.iter().filter_map(|n| self.ts.get(*n).copied()).collect();
         match &mut self.values {
             Values::Numbers(v) => *v = keep.iter().filter_map(|n| v.get(*n).copied()).collect(),
+            Values::States(v) => *v = keep.iter().filter_map(|n| v.get(*n).copied()).collect(),
             Values::Texts(v) => *v = keep.iter().filter_map(|n| v.get_mut(*n).map(std::mem::take)).collect(),
         }
         let out = keep.iter().zip(&ts).filter_map(|(n, t)| Some((*t, marks.remove(n)?))).collect();
@@ -73,9 +93,8 @@ impl Batch {
 }
 
 impl Series {
-    pub fn new(is_string: bool) -> Self {
-        let values = if is_string { Values::Texts(Vec::new()) } else { Values::Numbers(Vec::new()) };
-        Self { ts: Vec::new(), values, marks: Marks::new(), text_bytes: 0 }
+    pub fn new(kind: Kind) -> Self {
+        Self { ts: Vec::new(), values: Values::new(kind), marks: Marks::new(), text_bytes: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -119,6 +138,10 @@ impl Series {
                 let old = have.split_off(from);
                 merge(&mut self.ts, have, (tail, old), (batch.ts, new));
             }
+            (Values::States(have), Values::States(new)) => {
+                let old = have.split_off(from);
+                merge(&mut self.ts, have, (tail, old), (batch.ts, new));
+            }
             (Values::Texts(have), Values::Texts(new)) => {
                 let old = have.split_off(from);
                 let bytes = |list: &[Box<str>]| list.iter().map(|t| t.len() as u64).sum::<u64>();
@@ -140,6 +163,9 @@ impl Series {
         self.ts.drain(lo..hi);
         match &mut self.values {
             Values::Numbers(v) => {
+                v.drain(lo..hi);
+            }
+            Values::States(v) => {
                 v.drain(lo..hi);
             }
             Values::Texts(v) => {
@@ -187,13 +213,13 @@ mod tests {
     fn points(series: &Series) -> Vec<(i64, f64)> {
         match &series.values {
             Values::Numbers(v) => series.ts.iter().copied().zip(v.iter().copied()).collect(),
-            Values::Texts(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
     #[test]
     fn upsert_sorts_merges_and_replaces() {
-        let mut series = Series::new(false);
+        let mut series = Series::new(Kind::Number);
         series.upsert(batch(&[(30, 3.0), (10, 1.0), (30, 4.0)]));
         assert_eq!(points(&series), [(10, 1.0), (30, 4.0)]);
         series.upsert(batch(&[(20, 2.0), (30, 5.0), (40, 6.0)]));
@@ -208,7 +234,7 @@ mod tests {
     #[test]
     fn marks_follow_the_last_write() {
         let bad = Mark { code: 0x8000_0000, null: false };
-        let mut series = Series::new(false);
+        let mut series = Series::new(Kind::Number);
         let mut first = batch(&[(2, 1.0), (1, 1.0), (2, 2.0)]);
         first.marks = vec![(0, bad), (1, bad)];
         series.upsert(first);
@@ -219,8 +245,8 @@ mod tests {
 
     #[test]
     fn text_cost_is_kept() {
-        let mut series = Series::new(true);
-        let mut new = Batch::new(true);
+        let mut series = Series::new(Kind::Text);
+        let mut new = Batch::new(Kind::Text);
         new.ts = vec![1, 2];
         new.values = Values::Texts(vec!["x".repeat(160).into(), "y".into()]);
         assert_eq!(new.cost(), 12);

@@ -21,6 +21,8 @@ const MAX_REMEMBERED: usize = 4_000_000;
 pub enum What {
     Upserts(Vec<i64>),
     Delete(i64, i64),
+    /// The series was deleted.
+    Gone,
     /// The series came into the subscription of that name, or left it.
     Member(String, bool),
 }
@@ -221,6 +223,7 @@ fn points(series: &Series, times: &[i64], with_status: bool) -> Vec<Value> {
         let value = match &series.values {
             Values::Numbers(list) => json!(list.get(n)?),
             Values::Texts(list) => json!(list.get(n)?),
+            Values::States(list) => json!(list.get(n)?),
         };
         let mut point = object(json!({"timestamp": time, "value": value}));
         if with_status {

@@ -277,7 +277,7 @@ impl<'a> Parser<'a> {
         let query = Query::new(&fields, &Object::new(), now_ms())?;
         let (id, row) = super::find(self.data, query.key())
             .ok_or_else(|| ApiError::missing("Time series not found", vec![query.key().to_json()]))?;
-        if super::is_string(row) {
+        if super::kind(row) == super::series::Kind::Text {
             return Err(ApiError::bad("A string time series cannot be part of an expression"));
         }
         let found = query::run(self.data, &query, id, row)?;

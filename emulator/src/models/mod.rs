@@ -1,6 +1,7 @@
 //! Data modeling: spaces, containers, views, data models and instances.
 
 mod aggregate;
+mod core;
 mod filter;
 mod instances;
 mod query;
@@ -10,7 +11,7 @@ mod write;
 use crate::generic::Special;
 
 pub use filter::{Eval, Values};
-pub use instances::Instances;
+pub use instances::{Instance, Instances, Key};
 pub use schema::{SETS, container, need_space, source_name};
 
 pub static SPECIALS: &[&[Special]] = &[

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
+use super::core;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{Ctx, SET, Set, Special, int, object, page, paging, rows, text};
@@ -116,6 +117,7 @@ fn space_statistics(data: &Data, space: &str) -> Value {
 pub fn need_space(data: &Data, space: &str) -> Result<()> {
     match data.table(SPACES).and_then(|t| t.id_of(space)) {
         Some(_) => Ok(()),
+        None if space == core::SPACE => Ok(()),
         None => Err(ApiError::bad(format!("One or more spaces do not exist: '{space}'"))),
     }
 }
@@ -167,8 +169,9 @@ pub fn source_name(source: &Object) -> String {
 }
 
 fn stored<'a>(data: &'a Data, path: &str, key: &[&str], reference: &Object) -> Option<&'a Object> {
-    let table = data.table(path)?;
-    table.get(table.id_of(&name(key, reference)?)?)
+    let name = name(key, reference)?;
+    let own = data.table(path).and_then(|t| t.get(t.id_of(&name)?));
+    own.or_else(|| core::find(if path == CONTAINERS { core::containers() } else { core::views() }, &name))
 }
 
 pub fn container<'a>(data: &'a Data, reference: &Object) -> Option<&'a Object> {
@@ -255,7 +258,7 @@ fn full_view(data: &Data, view: &Object, inherited: bool) -> Object {
     for (field, value) in [
         ("writable", json!(true)),
         ("queryable", json!(true)),
-        ("isGlobal", json!(false)),
+        ("isGlobal", json!(text(view, "space") == core::SPACE)),
         ("usedFor", used_for.unwrap_or(json!("node"))),
     ] {
         row.insert(field.into(), value);
@@ -284,7 +287,7 @@ pub fn view_map(data: &Data, reference: &Object) -> Option<ViewMap> {
 
 /// All views, as references.
 pub fn views(data: &Data) -> impl Iterator<Item = Object> + use<'_> {
-    rows(data, VIEWS).map(|(_, row)| {
+    rows(data, VIEWS).map(|(_, row)| row).chain(core::views().values()).map(|row| {
         object(json!({"type": "view", "space": row.get("space"), "externalId": row.get("externalId"), "version": row.get("version")}))
     })
 }
@@ -366,8 +369,10 @@ fn by_ids(state: &State, call: &Call, path: &str) -> Result<Reply> {
             |item: &Object, field: &&str| item.get(*field).is_none_or(|v| v.is_null() || row.get(*field) == Some(v));
         list.iter().any(|item| VERSIONED.iter().all(|field| fits(item, field)))
     };
-    let found: Vec<Value> =
-        rows(&data, path).filter(|(_, row)| asked(row)).map(|(_, row)| shown(&data, path, row, call)).collect();
+    let own = rows(&data, path).map(|(_, row)| row);
+    let global = core::views().values().filter(|_| path == VIEWS);
+    let found = own.chain(global).filter(|row| asked(row)).map(|row| shown(&data, path, row, call));
+    let found: Vec<Value> = found.collect();
     Ok(Reply::ok(&json!({ "items": found })))
 }
 

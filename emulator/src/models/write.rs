@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::filter::Eval;
 use super::instances::{Instance, Key, key};
 use super::schema::{container, need_space, source_name};
+use crate::areas::units;
 use crate::call::{Call, Reply};
+use crate::datapoints::nodes;
 use crate::error::{ApiError, Result};
 use crate::generic::{int, object};
 use crate::resources::table::Object;
@@ -29,9 +31,10 @@ pub fn apply(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     data.reserve(fresh as u64, bytes)?;
     for (key, instance) in changed {
         data.instances.gone.remove(&key);
-        if let Some(old) = store(&mut data, key, instance) {
+        if let Some(old) = store(&mut data, key.clone(), instance) {
             data.release(0, old.weight());
         }
+        nodes::stored(&mut data, &key);
     }
     let deletes: Vec<Object> = deletes.into_iter().map(object).collect();
     let deleted = remove(&mut data, &deletes)?;
@@ -113,6 +116,7 @@ fn prepare(data: &Data, body: &Object, list: &[Object], now: i64) -> Result<(Vec
         for (reference, create) in targets {
             target(data, &mut changes, &named, &reference, create, now)?;
         }
+        nodes::check(old.as_ref(), &new)?;
         let modified = old.as_ref().is_none_or(|o| o.ends != new.ends || o.properties != new.properties);
         if modified {
             if let Some(old) = &old {
@@ -157,6 +161,13 @@ fn target(
     }
     if !create {
         return Err(ApiError::bad(format!("Node {}:{} does not exist", key.1, key.2)));
+    }
+    if key.1 == units::SPACE {
+        return if units::exists(&key.2) {
+            Ok(())
+        } else {
+            Err(ApiError::bad(format!("There is no unit {} in the catalog", key.2)))
+        };
     }
     need_space(data, &key.1)?;
     changes.insert(key.clone(), fresh(key, now));
@@ -280,6 +291,7 @@ fn remove(data: &mut Data, list: &[Object]) -> Result<Vec<Value>> {
             old.seq = data.instances.seq;
             old.deleted = Some(now_ms());
             data.release(1, old.weight());
+            nodes::removed(data, &key);
             data.instances.gone.insert(key, old);
         }
     }

@@ -139,6 +139,9 @@ fn parent_of(data: &Data, id: i64) -> Option<i64> {
 }
 
 pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) -> Result<()> {
+    if kind.special == Special::TimeSeries {
+        return changed.iter().try_for_each(|(id, new)| may_change(data, kind, *id, Some(new)));
+    }
     if kind.special != Special::Asset {
         return Ok(());
     }
@@ -180,6 +183,11 @@ pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) ->
     Ok(())
 }
 
+fn may_change(data: &Data, kind: &Kind, id: i64, new: Option<&Object>) -> Result<()> {
+    let old = data.table(kind.path).and_then(|t| t.get(id));
+    old.map_or(Ok(()), |old| crate::datapoints::nodes::may_change(old, new))
+}
+
 pub fn on_put(data: &mut Data, kind: &Kind, id: i64, value: &Object) {
     if kind.special == Special::Asset
         && let Some(parent) = value.get("parentId").and_then(Value::as_i64)
@@ -215,6 +223,9 @@ pub fn subtree(data: &Data, roots: &[i64]) -> HashSet<i64> {
 }
 
 pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -> Result<Vec<i64>> {
+    if kind.special == Special::TimeSeries {
+        ids.iter().try_for_each(|id| may_change(data, kind, *id, None))?;
+    }
     if kind.special != Special::Asset {
         return Ok(ids);
     }
@@ -235,10 +246,8 @@ pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
     if kind.special == Special::Sequence {
         crate::areas::sequence_rows::forget(data, id);
     }
-    if kind.special == Special::TimeSeries
-        && let Some(series) = data.series.remove(&id)
-    {
-        data.datapoints = data.datapoints.saturating_sub(series.cost());
+    if kind.special == Special::TimeSeries {
+        crate::datapoints::nodes::forget(data, id);
     }
 }
 

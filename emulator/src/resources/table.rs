@@ -20,6 +20,7 @@ pub struct Table {
     pub rows: BTreeMap<i64, Row>,
     key: &'static [&'static str],
     by_name: HashMap<String, i64>,
+    by_instance: HashMap<(String, String), i64>,
 }
 
 impl Default for Table {
@@ -30,7 +31,7 @@ impl Default for Table {
 
 impl Table {
     pub fn with_key(key: &'static [&'static str]) -> Self {
-        Self { rows: BTreeMap::new(), key, by_name: HashMap::new() }
+        Self { rows: BTreeMap::new(), key, by_name: HashMap::new(), by_instance: HashMap::new() }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (i64, &Object)> {
@@ -49,8 +50,7 @@ impl Table {
         match key {
             Identifier::Id(id) => self.rows.contains_key(id).then_some(*id),
             Identifier::ExternalId(text) => self.id_of(text),
-            // Instances belong to data modeling, which is not served.
-            Identifier::Instance(_) => None,
+            Identifier::Instance(space, name) => self.by_instance.get(&(space.clone(), name.clone())).copied(),
         }
     }
 
@@ -59,6 +59,9 @@ impl Table {
         let old = self.remove(id);
         if let Some(name) = name(self.key, &value) {
             self.by_name.insert(name, id);
+        }
+        if let Some(instance) = instance(&value) {
+            self.by_instance.insert(instance, id);
         }
         self.rows.insert(id, Row { value, weight });
         old.map_or(0, |row| row.weight)
@@ -70,6 +73,9 @@ impl Table {
             && self.by_name.get(&name) == Some(&id)
         {
             self.by_name.remove(&name);
+        }
+        if let Some(instance) = instance(&row.value) {
+            self.by_instance.remove(&instance);
         }
         Some(row)
     }
@@ -89,6 +95,17 @@ pub fn name(key: &[&str], value: &Object) -> Option<String> {
     parts.map(|parts| json!(parts).to_string())
 }
 
+/// Space and external id of the node a row belongs to.
+fn instance(value: &Object) -> Option<(String, String)> {
+    pair(value.get("instanceId")?)
+}
+
+/// Space and external id of a reference.
+pub fn pair(reference: &Value) -> Option<(String, String)> {
+    let part = |field: &str| reference.get(field).and_then(Value::as_str).map(str::to_owned);
+    Some((part("space")?, part("externalId")?))
+}
+
 pub fn external_id(value: &Object) -> Option<&str> {
     value.get("externalId").and_then(Value::as_str)
 }
@@ -97,7 +114,8 @@ pub fn external_id(value: &Object) -> Option<&str> {
 pub enum Identifier {
     Id(i64),
     ExternalId(String),
-    Instance(String),
+    /// Space and external id.
+    Instance(String, String),
 }
 
 impl Identifier {
@@ -116,7 +134,10 @@ impl Identifier {
                 },
                 ("externalId", Value::String(text)) => Self::ExternalId(text.clone()),
                 ("externalId", _) => return Err(ApiError::bad("externalId must be a string")),
-                (_, v) => Self::Instance(v.to_string()),
+                (_, v) => match pair(v) {
+                    Some((space, name)) => Self::Instance(space, name),
+                    None => return Err(ApiError::bad("instanceId must have space and externalId")),
+                },
             });
         }
         found.ok_or_else(|| ApiError::bad("One of id and externalId must be given per item"))
@@ -126,7 +147,7 @@ impl Identifier {
         match self {
             Self::Id(id) => json!({ "id": id }),
             Self::ExternalId(text) => json!({ "externalId": text }),
-            Self::Instance(text) => json!({"instanceId": serde_json::from_str::<Value>(text).unwrap_or(Value::Null)}),
+            Self::Instance(space, name) => json!({"instanceId": {"space": space, "externalId": name}}),
         }
     }
 }

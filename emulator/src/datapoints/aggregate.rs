@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::series::{Series, Values};
 use super::status::{Category, Rules, category};
+use crate::areas::units::Conversion;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -131,6 +132,25 @@ impl AggregatePoint {
             Aggregate::MinDatapoint => self.min.is_some(),
             _ if which.is_of_states() => !self.states.is_empty(),
             _ => self.number(which).is_some(),
+        }
+    }
+
+    /// As if every value had been converted.
+    pub fn convert(&mut self, to: &Conversion) {
+        let count = self.number(Aggregate::Count).unwrap_or(0.0);
+        for (_, which) in NAMES {
+            let Some(v) = self.number(which) else { continue };
+            let v = match which {
+                Aggregate::Sum => to.value(v / count) * count,
+                Aggregate::TotalVariation => to.difference(v, 1),
+                Aggregate::ContinuousVariance | Aggregate::DiscreteVariance => to.difference(v, 2),
+                _ if which.is_integer() => v,
+                _ => to.value(v),
+            };
+            self.set(which, v);
+        }
+        for extreme in self.max.iter_mut().chain(&mut self.min) {
+            extreme.value = to.value(extreme.value);
         }
     }
 

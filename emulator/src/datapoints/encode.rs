@@ -9,6 +9,7 @@ use super::proto;
 use super::series::{Kind, Series, Values};
 use super::states::StateSet;
 use super::status::{Mark, symbol};
+use crate::areas::units::Conversion;
 use crate::call::Reply;
 use crate::resources::table::{Object, pair};
 
@@ -22,6 +23,7 @@ pub struct Found<'a> {
     pub id: i64,
     pub row: &'a Object,
     pub states: StateSet<'a>,
+    pub convert: Option<Conversion>,
     pub points: Points<'a>,
     pub next_cursor: Option<String>,
     pub include_status: bool,
@@ -43,10 +45,15 @@ impl Serialize for Found<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.id)?;
-        for name in ["externalId", "instanceId", "isString", "isStep", "type", "unit", "unitExternalId"] {
-            if let Some(value) = self.row.get(name) {
+        // What was converted has the unit it was converted to.
+        let names = ["externalId", "instanceId", "isString", "isStep", "type", "unit", "unitExternalId"];
+        for name in &names[..if self.convert.is_some() { 5 } else { 7 }] {
+            if let Some(value) = self.row.get(*name) {
                 map.serialize_entry(name, value)?;
             }
+        }
+        if let Some(conversion) = &self.convert {
+            map.serialize_entry("unitExternalId", conversion.to)?;
         }
         if let Some(cursor) = &self.next_cursor {
             map.serialize_entry("nextCursor", cursor)?;
@@ -100,7 +107,10 @@ impl<'a> JsonPoint<'a> {
         let mark = series.mark(timestamp);
         let value = match &series.values {
             _ if mark.is_some_and(|m| m.null) => None,
-            Values::Numbers(list) => Some(Cell::Number(*list.get(n)?)),
+            Values::Numbers(list) => {
+                let v = *list.get(n)?;
+                Some(Cell::Number(found.convert.map_or(v, |c| c.value(v))))
+            }
             Values::Texts(list) => Some(Cell::Text(list.get(n)?)),
             Values::States(list) => list.get(n).map(|state| Cell::State(*state, found.states.name(*state))),
         };
@@ -270,9 +280,9 @@ fn item(found: Found) -> proto::ListItem {
         datapoints: Some(datapoints),
         is_string: kind == Kind::Text,
         is_step: truth("isStep"),
-        unit: text("unit"),
+        unit: if found.convert.is_some() { String::new() } else { text("unit") },
         next_cursor: found.next_cursor.unwrap_or_default(),
-        unit_external_id: text("unitExternalId"),
+        unit_external_id: found.convert.map_or_else(|| text("unitExternalId"), |c| c.to.to_owned()),
         instance_id: found
             .row
             .get("instanceId")

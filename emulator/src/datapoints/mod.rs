@@ -18,7 +18,7 @@ pub use time::parse as parse_time;
 use serde_json::Value;
 
 use crate::call::{Call, Reply};
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::resources::no_such_path;
 use crate::resources::table::{Identifier, Object};
 use crate::state::{Data, State};
@@ -47,4 +47,13 @@ fn kind(row: &Object) -> Kind {
         Some("state") => Kind::State,
         _ => Kind::Number,
     }
+}
+
+/// The unit of a new or changed time series, which strings have none of.
+pub fn check_unit(row: &Object) -> Result<()> {
+    let Some(unit) = row.get("unitExternalId").and_then(Value::as_str) else { return Ok(()) };
+    if row.get("isString").and_then(Value::as_bool) == Some(true) {
+        return Err(ApiError::bad("unitExternalId is only for numeric time series"));
+    }
+    crate::areas::units::check(unit)
 }

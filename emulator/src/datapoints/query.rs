@@ -8,6 +8,7 @@ use super::series::{Kind, Series};
 use super::states::StateSet;
 use super::status::Rules;
 use super::time::{Buckets, Granularity, Zone, parse};
+use crate::areas::units::Conversion;
 use crate::call::{Call, Reply};
 use crate::cursor;
 use crate::error::{ApiError, Result};
@@ -32,7 +33,26 @@ pub struct Query {
     outside: bool,
     include_status: bool,
     rules: Rules,
-    target_unit: Option<String>,
+    target: Target,
+}
+
+/// The unit asked for.
+#[derive(Default)]
+struct Target {
+    unit: Option<String>,
+    system: Option<String>,
+}
+
+impl Target {
+    fn new(item: &Object) -> Self {
+        let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self { unit: text("targetUnit"), system: text("targetUnitSystem") }
+    }
+
+    fn of(&self, row: &Object) -> Result<Option<Conversion>> {
+        let from = row.get("unitExternalId").and_then(Value::as_str);
+        Conversion::new(from, self.unit.as_deref(), self.system.as_deref())
+    }
 }
 
 impl Query {
@@ -95,11 +115,8 @@ impl Query {
                 ignore_bad: truth("ignoreBadDataPoints", true)?,
                 uncertain_as_bad: truth("treatUncertainAsBad", true)?,
             },
-            target_unit: text("targetUnit")?.map(str::to_owned),
+            target: Target::new(item),
         };
-        if text("targetUnitSystem")?.is_some() {
-            return Err(ApiError::bad("The emulator does not convert units (targetUnitSystem)"));
-        }
         if query.outside && (query.granularity.is_some() || query.cursor.is_some()) {
             return Err(ApiError::bad("includeOutsidePoints cannot be combined with aggregates or a cursor"));
         }
@@ -137,11 +154,7 @@ pub fn list(state: &State, call: &Call) -> Result<Reply> {
 }
 
 pub fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Result<Found<'a>> {
-    if let Some(unit) = &query.target_unit
-        && row.get("unitExternalId").and_then(Value::as_str) != Some(unit)
-    {
-        return Err(ApiError::bad(format!("The emulator does not convert units (targetUnit {unit})")));
-    }
+    let convert = query.target.of(row)?;
     let series = data.series.get(&id);
     let kind = super::kind(row);
     match kind {
@@ -164,13 +177,17 @@ pub fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Resul
         (Some(series), Some(granularity)) => {
             let buckets = Buckets::new(granularity, &query.zone, query.start, query.end)?;
             let is_step = row.get("isStep").and_then(Value::as_bool).unwrap_or(false);
-            let (points, following) = aggregated(series, query, &buckets, is_step, from);
+            let (mut points, following) = aggregated(series, query, &buckets, is_step, from);
             next = following;
+            if let Some(conversion) = &convert {
+                points.iter_mut().for_each(|p| p.convert(conversion));
+            }
             Points::Aggregates(points, query.aggregates.clone())
         }
     };
     let next_cursor = next.map(|time| cursor::encode(&tag, time));
-    Ok(Found { id, row, states: StateSet::of(data, row), points, next_cursor, include_status: query.include_status })
+    let states = StateSet::of(data, row);
+    Ok(Found { id, row, states, convert, points, next_cursor, include_status: query.include_status })
 }
 
 fn fits(kind: Kind, aggregate: Aggregate) -> Result<()> {
@@ -250,7 +267,8 @@ pub fn latest(state: &State, call: &Call) -> Result<Reply> {
         let newest = series.and_then(|s| (0..s.at_or_after(before)).rev().find(|n| shown(s, *n)));
         let include_status = item.get("includeStatus").and_then(Value::as_bool).unwrap_or(false);
         let points = Points::Raw(series, newest.into_iter().collect());
-        found.push(Found { id, row, states: StateSet::of(&data, row), points, next_cursor: None, include_status });
+        let (states, convert) = (StateSet::of(&data, row), Target::new(item).of(row)?);
+        found.push(Found { id, row, states, convert, points, next_cursor: None, include_status });
     }
     if !missing.is_empty() && !ignore_unknown {
         return Err(ApiError::missing("Time series not found", missing));

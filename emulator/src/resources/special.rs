@@ -15,6 +15,7 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
         Special::TimeSeries => {
             for value in fresh {
                 let text = value.get("isString").and_then(Value::as_bool).unwrap_or(false);
+                crate::datapoints::check_unit(value)?;
                 value.insert("type".into(), json!(if text { "string" } else { "numeric" }));
             }
             Ok(())
@@ -140,6 +141,7 @@ fn parent_of(data: &Data, id: i64) -> Option<i64> {
 
 pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) -> Result<()> {
     if kind.special == Special::TimeSeries {
+        changed.iter().try_for_each(|(_, new)| crate::datapoints::check_unit(new))?;
         return changed.iter().try_for_each(|(id, new)| may_change(data, kind, *id, Some(new)));
     }
     if kind.special != Special::Asset {

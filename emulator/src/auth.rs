@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use base64::Engine;
@@ -18,7 +17,8 @@ const MAX_TOKENS: usize = 10_000;
 
 #[derive(Default)]
 pub struct Auth {
-    tokens: HashMap<String, Instant>,
+    /// Until when each is good, in milliseconds of the emulator's clock.
+    tokens: HashMap<String, i64>,
     issued: u64,
     /// In place of the configured one.
     pub lifetime: Option<u64>,
@@ -33,14 +33,14 @@ struct Right {
 }
 
 impl Auth {
-    pub fn is_valid(&self, headers: &HeaderMap, config: &Config) -> bool {
+    pub fn is_valid(&self, headers: &HeaderMap, config: &Config, now: i64) -> bool {
         let Some(text) = headers.get("authorization").and_then(|v| v.to_str().ok()) else { return false };
         let Some((scheme, token)) = text.split_once(' ') else { return false };
         let token = token.trim();
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
             return false;
         }
-        config.token.as_deref() == Some(token) || self.tokens.get(token).is_some_and(|until| Instant::now() < *until)
+        config.token.as_deref() == Some(token) || self.tokens.get(token).is_some_and(|until| now < *until)
     }
 
     pub fn expire_all(&mut self) -> usize {
@@ -53,8 +53,7 @@ impl Auth {
         self.issued
     }
 
-    fn issue(&mut self, lifetime: u64) -> String {
-        let now = Instant::now();
+    fn issue(&mut self, lifetime: u64, now: i64) -> String {
         if self.tokens.len() >= MAX_TOKENS {
             self.tokens.retain(|_, until| *until > now);
             if self.tokens.len() >= MAX_TOKENS {
@@ -63,7 +62,7 @@ impl Auth {
         }
         self.issued += 1;
         let token = format!("emulator-{}-{}", self.issued, self.random());
-        self.tokens.insert(token.clone(), now + Duration::from_secs(lifetime));
+        self.tokens.insert(token.clone(), later(now, lifetime));
         token
     }
 
@@ -87,7 +86,7 @@ impl Auth {
     }
 
     /// The token endpoint at `address`: all grants of OAuth 2.0 that programs use.
-    pub fn token(&mut self, headers: &HeaderMap, body: &[u8], address: &str, config: &Config) -> Reply {
+    pub fn token(&mut self, headers: &HeaderMap, body: &[u8], address: &str, config: &Config, now: i64) -> Reply {
         let content_type = headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("");
         if !content_type.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
             return refuse(400, "invalid_request", "The body must be application/x-www-form-urlencoded");
@@ -98,10 +97,12 @@ impl Auth {
             return refuse(400, "invalid_request", "The parameter grant_type is missing");
         };
         let outcome = match grant.as_str() {
-            "client_credentials" if field("client_assertion").is_some() => self.certificate(&field, address, config),
+            "client_credentials" if field("client_assertion").is_some() => {
+                self.certificate(&field, address, config, now)
+            }
             "client_credentials" => secret(headers, &field, config),
             "authorization_code" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" => {
-                self.person(&grant, &field, config)
+                self.person(&grant, &field, config, now)
             }
             _ => Err((400, "unsupported_grant_type", "The grant_type is not supported")),
         };
@@ -110,7 +111,7 @@ impl Auth {
             Err((status, error, description)) => return refuse(status, error, description),
         };
         let lifetime = self.lifetime.unwrap_or(config.token_lifetime);
-        let token = self.issue(lifetime);
+        let token = self.issue(lifetime, now);
         let mut answer = json!({"access_token": token, "token_type": "Bearer", "expires_in": lifetime});
         if let (Some(scope), Value::Object(map)) = (field("scope"), &mut answer) {
             map.insert("scope".into(), json!(scope));
@@ -128,21 +129,26 @@ impl Auth {
     }
 }
 
+/// Some seconds after a time in milliseconds.
+pub fn later(now: i64, seconds: u64) -> i64 {
+    now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
+}
+
 type Field<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Auth {
-    fn certificate(&mut self, field: Field<'_>, address: &str, config: &Config) -> Result<Right, Refusal> {
+    fn certificate(&mut self, field: Field<'_>, address: &str, config: &Config, now: i64) -> Result<Right, Refusal> {
         let id = field("client_id").unwrap_or_default();
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         if id != config.client_id || field("client_assertion_type").as_deref() != Some(kind) {
             return Err((401, "invalid_client", "Unknown client or kind of client assertion"));
         }
-        let now = u64::try_from(crate::state::now_ms() / 1000).unwrap_or(0);
+        let now = u64::try_from(now / 1000).unwrap_or(0);
         self.logins.verify(&field("client_assertion").unwrap_or_default(), &id, address, now)?;
         Ok(Right::default())
     }
 
-    fn person(&mut self, grant: &str, field: Field<'_>, config: &Config) -> Result<Right, Refusal> {
+    fn person(&mut self, grant: &str, field: Field<'_>, config: &Config, now: i64) -> Result<Right, Refusal> {
         let id = field("client_id").unwrap_or_default();
         if id != config.client_id {
             return Err((400, "invalid_client", "Unknown client"));
@@ -151,10 +157,10 @@ impl Auth {
         let nonce = match grant {
             "authorization_code" => {
                 let (code, to, verifier) = (text("code"), text("redirect_uri"), text("code_verifier"));
-                self.logins.redeem(&code, &id, &to, &verifier)?.nonce
+                self.logins.redeem(&code, &id, &to, &verifier, now)?.nonce
             }
             "refresh_token" => self.logins.use_refresh(&text("refresh_token"), &id).map(|()| None)?,
-            _ => self.logins.poll_device(&text("device_code"), &id).map(|()| None)?,
+            _ => self.logins.poll_device(&text("device_code"), &id, now).map(|()| None)?,
         };
         Ok(Right { refresh: true, nonce })
     }

@@ -16,6 +16,14 @@ pub struct Config {
     pub job_ms: u64,
     /// An API description to hold requests and answers against.
     pub openapi: Option<std::path::PathBuf>,
+    /// HTTPS with an authority of its own.
+    pub tls: bool,
+    /// Folder for the authority's certificate, `ca.pem`.
+    pub tls_dir: Option<std::path::PathBuf>,
+    /// Fault rules there are from the start.
+    pub faults: Option<std::path::PathBuf>,
+    /// Requests the journal keeps.
+    pub journal: usize,
     pub limits: Limits,
 }
 
@@ -49,6 +57,10 @@ impl Default for Config {
             token_lifetime: 3600,
             job_ms: 100,
             openapi: None,
+            tls: false,
+            tls_dir: None,
+            faults: None,
+            journal: 1000,
             limits: Limits::default(),
         }
     }

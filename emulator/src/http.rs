@@ -2,19 +2,18 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use hyper::body::Incoming;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -22,25 +21,35 @@ use crate::call::Reply;
 use crate::error::ApiError;
 use crate::faults::Action;
 use crate::journal::Entry;
-use crate::state::{State, now_ms};
+use crate::login_pages::SCHEME;
+use crate::state::State;
+use crate::wire::Wire;
 
 const GZIP_FROM: usize = 1024;
-const ADMIN: &str = "/_emulator";
+
+/// The emulator's own: never hit by faults, nor in the journal.
+fn is_admin(path: &str) -> bool {
+    path == "/" || path == "/_emulator" || path.starts_with("/_emulator/")
+}
 
 /// Answers one request. An error drops the connection, which is what some faults ask for.
-pub async fn respond(
+pub async fn respond<B>(
     state: Arc<State>,
     router: Router,
-    reset: Arc<AtomicBool>,
-    request: Request<Incoming>,
-) -> io::Result<Response<Body>> {
+    wire: Arc<Wire>,
+    request: Request<B>,
+) -> io::Result<Response<Body>>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let started = Instant::now();
     let number = state.request_number();
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let mut entry = Entry {
         number,
-        time: now_ms(),
+        time: state.clock.now(),
         method: parts.method.as_str().to_owned(),
         path: path.clone(),
         query: parts.uri.query().unwrap_or("").to_owned(),
@@ -50,28 +59,40 @@ pub async fn respond(
         answer_bytes: 0,
         fault: None,
     };
-    let admin = path == ADMIN || path.starts_with("/_emulator/");
+    let admin = is_admin(&path);
     let finish = |mut entry: Entry| {
         if !admin {
             entry.ms = started.elapsed().as_secs_f64() * 1000.0;
             state.journal().add(entry);
         }
     };
+    parts.headers.insert(SCHEME, HeaderValue::from_static(if wire.tls { "https" } else { "http" }));
 
     let received = to_bytes(Body::new(body), state.config.limits.body).await;
     entry.bytes = received.as_ref().map_or(0, Bytes::len);
-    let fault = if admin { None } else { state.faults().take(parts.method.as_str(), &path) };
+    let now = entry.time;
+    let fault = if admin { None } else { state.faults().take(parts.method.as_str(), &path, now) };
     entry.fault = fault.as_ref().map(Action::name);
-    let drop_with = |hard: bool| {
-        reset.store(hard, Ordering::Relaxed);
-        io::Error::new(io::ErrorKind::ConnectionAborted, "dropped to order")
+    let dropped = |entry: Entry| {
+        finish(entry);
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "dropped to order"))
     };
     match &fault {
-        Some(Action::Reset | Action::Close) => {
-            finish(entry);
-            return Err(drop_with(matches!(fault, Some(Action::Reset))));
+        Some(Action::Close) => return dropped(entry),
+        Some(Action::Reset) => {
+            wire.reset();
+            return dropped(entry);
+        }
+        Some(Action::HalfClose { ms }) => {
+            wire.close_sending();
+            finish(entry.clone());
+            tokio::time::sleep(Duration::from_millis(*ms)).await;
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Some(Action::Delay { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+        Some(Action::ExpireTokens) => {
+            state.auth().expire_all();
+        }
         _ => {}
     }
 
@@ -94,14 +115,13 @@ pub async fn respond(
         (_, Ok(bytes)) => {
             parts.headers.remove(CONTENT_ENCODING);
             parts.headers.remove(CONTENT_LENGTH);
-            let response = router.oneshot(Request::from_parts(parts, Body::from(bytes))).await;
-            response.unwrap_or_else(|never| match never {})
+            carry_out(router, parts, bytes, &fault).await
         }
     };
     match fault {
         Some(Action::AppliedNoAnswer) => {
-            finish(entry);
-            return Err(drop_with(true));
+            wire.reset();
+            return dropped(entry);
         }
         Some(Action::Garbage) => {
             let garbage =
@@ -113,16 +133,41 @@ pub async fn respond(
         }
         _ => {}
     }
-    let response = pack(response, accepts_gzip).await?;
-    entry.status = response.0.status.as_u16();
-    entry.answer_bytes = response.1.len();
+    let broken = matches!(fault, Some(Action::BadGzip));
+    let (mut head, mut bytes) = pack(response, if broken { 0 } else { GZIP_FROM }, accepts_gzip || broken).await?;
+    entry.status = head.status.as_u16();
+    entry.answer_bytes = bytes.len();
     finish(entry);
-    let (head, bytes) = response;
     let body = match fault {
-        Some(Action::Cut { after_bytes }) => cut(bytes, after_bytes, reset),
+        // Time for what was sent to leave; an error at once would take it back.
+        Some(Action::Cut { after_bytes }) => beginning(bytes, after_bytes, Some((50, wire))),
+        Some(Action::Stall { after_bytes, ms }) => beginning(bytes, after_bytes, Some((ms, wire))),
+        Some(Action::WrongLength { by }) => {
+            let length = (bytes.len() as u64).saturating_add_signed(by);
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            beginning(bytes, usize::try_from(length).unwrap_or(usize::MAX), None)
+        }
+        _ if broken => {
+            let mut spoiled = bytes.to_vec();
+            // Behind the header, and the checksum at the end.
+            spoiled.iter_mut().skip(10).for_each(|b| *b ^= 0x5a);
+            bytes = spoiled.into();
+            Body::from(bytes)
+        }
         _ => Body::from(bytes),
     };
     Ok(with_id(Response::from_parts(head, body), number))
+}
+
+async fn carry_out(router: Router, parts: Parts, bytes: Bytes, fault: &Option<Action>) -> Response<Body> {
+    let once = |parts: Parts| {
+        let done = router.clone().oneshot(Request::from_parts(parts, Body::from(bytes.clone())));
+        async { done.await.unwrap_or_else(|never| match never {}) }
+    };
+    let Some(Action::Duplicate { second_answer }) = fault else { return once(parts).await };
+    let first = once(parts.clone()).await;
+    let second = once(parts).await;
+    if *second_answer { second } else { first }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -170,10 +215,11 @@ fn unpack(headers: &HeaderMap, bytes: Bytes, limit: usize) -> Result<Bytes, ApiE
     }
 }
 
-async fn pack(response: Response<Body>, gzip: bool) -> io::Result<(axum::http::response::Parts, Bytes)> {
+/// Packs what is larger than `from`, if the client takes it.
+async fn pack(response: Response<Body>, from: usize, gzip: bool) -> io::Result<(axum::http::response::Parts, Bytes)> {
     let (mut head, body) = response.into_parts();
     let mut bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
-    if gzip && bytes.len() > GZIP_FROM {
+    if gzip && bytes.len() > from {
         let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
         encoder.write_all(&bytes)?;
         bytes = Bytes::from(encoder.finish()?);
@@ -200,15 +246,19 @@ fn ordered(status: u16, headers: &serde_json::Map<String, Value>, body: Option<&
     response
 }
 
-/// The head announces the whole body, but only its beginning comes.
-fn cut(bytes: Bytes, after: usize, reset: Arc<AtomicBool>) -> Body {
+/// The head announces more, but only the beginning of the body comes. Then nothing for a while, and a reset; or an end at
+/// once.
+fn beginning(bytes: Bytes, after: usize, hold: Option<(u64, Arc<Wire>)>) -> Body {
     let beginning = bytes.slice(..after.min(bytes.len()));
     let (sender, receiver) = tokio::sync::mpsc::channel::<io::Result<Bytes>>(1);
     tokio::spawn(async move {
         let sent = sender.send(Ok(beginning)).await;
-        // Time for what was sent to leave; an error at once would take it back.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        reset.store(true, Ordering::Relaxed);
+        let Some((ms, wire)) = hold else { return };
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+            () = sender.closed() => return,
+        }
+        wire.reset();
         if sent.is_ok() {
             let _gone = sender.send(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut to order"))).await;
         }

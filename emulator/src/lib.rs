@@ -17,6 +17,7 @@ mod api;
 mod areas;
 mod auth;
 mod call;
+mod clock;
 mod config;
 mod contract;
 mod cursor;
@@ -34,6 +35,8 @@ mod resources;
 mod routes;
 mod server;
 mod state;
+mod tls;
+mod wire;
 
 pub use config::{Config, Limits};
 /// The binary messages, for tests that speak protobuf.

@@ -1,7 +1,6 @@
 //! Logins besides client credentials: a person who approves in a browser, a device code, a certificate, a refresh token.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +8,12 @@ use ring::digest::{SHA256, digest};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::Value;
 
+use crate::auth::later;
+
 /// Keeps a runaway loop from eating memory.
 const MAX_OPEN: usize = 1_000;
-const CODE_LIFE: Duration = Duration::from_secs(300);
+/// Seconds.
+const CODE_LIFE: u64 = 300;
 /// Clocks of tests agree, but for leap smears.
 const CLOCK_SKEW: u64 = 300;
 
@@ -49,7 +51,7 @@ struct Code {
     redirect_uri: String,
     challenge: String,
     nonce: Option<String>,
-    until: Instant,
+    until: i64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -63,8 +65,8 @@ struct Device {
     client_id: String,
     user_code: String,
     answer: Answer,
-    until: Instant,
-    asked: Option<Instant>,
+    until: i64,
+    asked: Option<i64>,
 }
 
 #[derive(Default)]
@@ -74,7 +76,7 @@ pub struct Logins {
     devices: HashMap<String, Device>,
     refresh: HashMap<String, String>,
     /// Statements of certificates that were used: each is good once.
-    statements: HashMap<String, Instant>,
+    statements: HashMap<String, u64>,
 }
 
 /// OAuth's name of an error and a sentence.
@@ -99,9 +101,10 @@ impl Logins {
         redirect_uri: &str,
         challenge: &str,
         nonce: Option<String>,
+        now: i64,
     ) {
         bounded(&mut self.codes);
-        let until = Instant::now() + CODE_LIFE;
+        let until = later(now, CODE_LIFE);
         let (client_id, redirect_uri, challenge) = (client_id.into(), redirect_uri.into(), challenge.into());
         self.codes.insert(code, Code { client_id, redirect_uri, challenge, nonce, until });
     }
@@ -113,10 +116,11 @@ impl Logins {
         client_id: &str,
         redirect_uri: &str,
         verifier: &str,
+        now: i64,
     ) -> Result<Approved, Refusal> {
         let wrong = |what| (400, "invalid_grant", what);
         let kept = self.codes.remove(code).ok_or(wrong("The code is unknown or was used"))?;
-        if Instant::now() > kept.until {
+        if now > kept.until {
             return Err(wrong("The code has expired"));
         }
         if kept.client_id != client_id || kept.redirect_uri != redirect_uri {
@@ -128,9 +132,9 @@ impl Logins {
         Ok(Approved { nonce: kept.nonce })
     }
 
-    pub fn begin_device(&mut self, device_code: String, user_code: String, client_id: &str) {
+    pub fn begin_device(&mut self, device_code: String, user_code: String, client_id: &str, now: i64) {
         bounded(&mut self.devices);
-        let until = Instant::now() + Duration::from_secs(self.settings.device_expires_in);
+        let until = later(now, self.settings.device_expires_in);
         let device = Device { client_id: client_id.into(), user_code, answer: Answer::Open, until, asked: None };
         self.devices.insert(device_code, device);
     }
@@ -148,14 +152,13 @@ impl Logins {
     }
 
     /// RFC 8628 section 3.5.
-    pub fn poll_device(&mut self, device_code: &str, client_id: &str) -> Result<(), Refusal> {
-        let interval = Duration::from_secs(self.settings.device_interval);
+    pub fn poll_device(&mut self, device_code: &str, client_id: &str, now: i64) -> Result<(), Refusal> {
+        let interval = later(0, self.settings.device_interval);
         let device = self.devices.get_mut(device_code).filter(|d| d.client_id == client_id).ok_or((
             400,
             "invalid_grant",
             "The device_code is unknown or was used",
         ))?;
-        let now = Instant::now();
         let previous = device.asked.replace(now);
         let answer = device.answer;
         if now > device.until {
@@ -164,7 +167,7 @@ impl Logins {
         }
         match answer {
             // A little early is on time: clocks are not that exact.
-            Answer::Open if previous.is_some_and(|p| now - p < interval.mul_f64(0.9)) => {
+            Answer::Open if previous.is_some_and(|p| now - p < interval / 10 * 9) => {
                 Err((400, "slow_down", "Ask less often"))
             }
             Answer::Open => Err((400, "authorization_pending", "Nobody has answered yet")),
@@ -229,7 +232,7 @@ impl Logins {
             return Err(wrong("The client assertion is not valid now"));
         }
         bounded(&mut self.statements);
-        if text("jti").is_empty() || self.statements.insert(text("jti").to_owned(), Instant::now()).is_some() {
+        if text("jti").is_empty() || self.statements.insert(text("jti").to_owned(), now).is_some() {
             return Err(wrong("The client assertion was used before"));
         }
         Ok(())

@@ -20,9 +20,13 @@ fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
     fields.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.as_str())
 }
 
+/// Set by the emulator itself when a request has come.
+pub const SCHEME: &str = "x-forwarded-proto";
+
 /// The address the client used, so that it works through port forwarding too.
 pub fn base(headers: &HeaderMap) -> String {
-    format!("http://{}", headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("localhost"))
+    let text = |name: &str| headers.get(name).and_then(|h| h.to_str().ok());
+    format!("{}://{}", text(SCHEME).unwrap_or("http"), text("host").unwrap_or("localhost"))
 }
 
 fn tenant(uri: &Uri) -> &str {
@@ -54,7 +58,7 @@ pub async fn device(Shared(state): App, headers: HeaderMap, uri: Uri, body: Byte
     let (device_code, user_code) = (auth.random(), auth.user_code());
     let page = format!("{}/{}/device", base(&headers), tenant(&uri));
     let settings = auth.logins.settings.clone();
-    auth.logins.begin_device(device_code.clone(), user_code.clone(), field(&form, "client_id"));
+    auth.logins.begin_device(device_code.clone(), user_code.clone(), field(&form, "client_id"), state.clock.now());
     Reply::ok(&json!({
         "device_code": device_code,
         "user_code": user_code,
@@ -149,7 +153,7 @@ pub async fn decide(Shared(state): App, body: Bytes) -> Response<Body> {
         let code = auth.random();
         let nonce = Some(field(&form, "nonce").to_owned()).filter(|n| !n.is_empty());
         let (client, challenge) = (field(&form, "client_id"), field(&form, "code_challenge"));
-        auth.logins.approve(code.clone(), client, redirect, challenge, nonce);
+        auth.logins.approve(code.clone(), client, redirect, challenge, nonce, state.clock.now());
         answer.push(("code", code));
     } else {
         answer.push(("error", "access_denied".into()));

@@ -19,6 +19,10 @@ Usage: cognite-emulator [options]
   --token-lifetime SECS   lifetime of tokens (3600)
   --job-ms N              time until a job, a call or an execution is done (100)
   --openapi FILE          hold requests and answers against this API description; see GET /_emulator/violations
+  --tls                   HTTPS, with an authority of its own made at every start
+  --tls-dir FOLDER        the same, and its certificate is written to FOLDER/ca.pem
+  --faults FILE           fault rules there are from the start (JSON, as POST /_emulator/faults takes them)
+  --journal N             most requests kept in the journal (1000)
   --token TEXT            a token that is always valid (none)
   --max-datapoints N      most datapoints kept in memory (200000000)
   --max-resources N       most resources and RAW rows kept in memory (2000000)
@@ -26,7 +30,7 @@ Usage: cognite-emulator [options]
   --help                  this text
 
 When it is ready it prints one line of JSON on standard output: url, port, project, token_url, client_id,
-client_secret and scopes. It ends on SIGINT and SIGTERM. Nothing is kept on disk.
+client_secret and scopes; with TLS also ca_pem, and ca_file if there is a folder. It ends on SIGINT and SIGTERM. Nothing is kept on disk.
 ";
 
 struct Options {
@@ -47,6 +51,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
                 options.exit_with_parent = true;
                 continue;
             }
+            "--tls" => {
+                options.config.tls = true;
+                continue;
+            }
             _ => {}
         }
         let config = &mut options.config;
@@ -60,6 +68,12 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--token-lifetime" => config.token_lifetime = u64::from(number::<u32>(&name, &value()?)?),
             "--job-ms" => config.job_ms = u64::from(number::<u32>(&name, &value()?)?),
             "--openapi" => config.openapi = Some(value()?.into()),
+            "--tls-dir" => {
+                config.tls = true;
+                config.tls_dir = Some(value()?.into());
+            }
+            "--faults" => config.faults = Some(value()?.into()),
+            "--journal" => config.journal = number(&name, &value()?)?,
             "--token" => config.token = Some(value()?),
             "--max-datapoints" => config.limits.datapoints = number(&name, &value()?)?,
             "--max-resources" => config.limits.resources = number(&name, &value()?)?,

@@ -18,7 +18,7 @@ const MAX_ROWS: usize = 10_000;
 const MAX_DELETED: usize = 1000;
 const MAX_KEY: usize = 1024;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Raw {
     dbs: BTreeMap<String, Database>,
 }
@@ -26,6 +26,7 @@ pub struct Raw {
 type Database = BTreeMap<String, RawTable>;
 type RawTable = BTreeMap<String, RawRow>;
 
+#[derive(Clone)]
 struct RawRow {
     columns: Object,
     updated: i64,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::api;
 use crate::call::{Call, Reply, decode, pairs};
+use crate::clock;
 use crate::error::ApiError;
 use crate::login_pages;
 use crate::state::State;
@@ -37,6 +38,12 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_emulator/access", post(set_access))
         .route("/_emulator/login", post(login_pages::settings))
         .route("/_emulator/requests", get(requests))
+        .route("/_emulator/requests/expect", post(expect))
+        .route("/_emulator/requests/sequence", post(expect))
+        .route("/_emulator/requests/clear", post(clear))
+        .route("/_emulator/clock", get(time).post(set_time))
+        .route("/_emulator/snapshots", get(snapshots))
+        .route("/_emulator/snapshots/{*rest}", any(snapshot))
         .route("/_emulator/state", get(counts))
         .route("/_emulator/violations", get(violations))
         .route("/_emulator/reset", post(reset))
@@ -62,11 +69,15 @@ async fn unknown(method: Method, uri: Uri) -> Reply {
 
 async fn token(Shared(state): App, headers: HeaderMap, uri: Uri, body: Bytes) -> Reply {
     let address = format!("{}{}", login_pages::base(&headers), uri.path());
-    state.auth().token(&headers, &body, &address, &state.config)
+    state.auth().token(&headers, &body, &address, &state.config, state.clock.now())
 }
 
 fn authorized(state: &State, headers: &HeaderMap) -> Result<(), ApiError> {
-    if state.auth().is_valid(headers, &state.config) { Ok(()) } else { Err(ApiError::unauthorized()) }
+    if state.auth().is_valid(headers, &state.config, state.clock.now()) {
+        Ok(())
+    } else {
+        Err(ApiError::unauthorized())
+    }
 }
 
 async fn inspect(Shared(state): App, headers: HeaderMap) -> Reply {
@@ -119,7 +130,7 @@ async fn organization(Shared(state): App, method: Method, uri: Uri, headers: Hea
 async fn storage(Shared(state): App, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Reply {
     let segments = uri.path().split('/').skip(2).map(|s| decode(s, false)).collect();
     let call = Call { method: method.as_str().to_owned(), segments, query: Vec::new(), headers, body };
-    crate::areas::files::storage(&state, &call)
+    clock::at(state.clock.now(), || crate::areas::files::storage(&state, &call))
 }
 
 async fn serve(
@@ -134,7 +145,7 @@ async fn serve(
     let call = Call { method: method.as_str().to_owned(), segments, query, headers, body };
     // Handlers work on plain memory and may take a while; they must not hold up the connections.
     let answer = move || {
-        let reply = api::serve(&state, &call);
+        let reply = clock::at(state.clock.now(), || api::serve(&state, &call));
         if let Some(contract) = &state.contract {
             contract.check(&call, &reply);
         }
@@ -147,7 +158,43 @@ async fn serve(
 }
 
 async fn requests(Shared(state): App) -> Reply {
-    Reply::ok(&json!({"items": state.journal().entries()}))
+    Reply::ok(&state.journal().shown())
+}
+
+/// `/_emulator/requests/expect` and `/_emulator/requests/sequence`
+async fn expect(Shared(state): App, uri: Uri, body: Bytes) -> Reply {
+    answer(state.journal().check(&body, uri.path().ends_with("/sequence")))
+}
+
+async fn clear(Shared(state): App) -> Reply {
+    state.journal().clear();
+    Reply::empty()
+}
+
+async fn time(Shared(state): App) -> Reply {
+    Reply::ok(&state.clock.shown())
+}
+
+async fn set_time(Shared(state): App, body: Bytes) -> Reply {
+    answer(state.clock.order(&body))
+}
+
+async fn snapshots(Shared(state): App) -> Reply {
+    Reply::ok(&json!({"items": state.saved()}))
+}
+
+async fn snapshot(Shared(state): App, method: Method, uri: Uri) -> Reply {
+    let words: Vec<String> = uri.path().split('/').skip(3).map(|s| decode(s, false)).collect();
+    match (&method, words.as_slice()) {
+        (&Method::POST, [name]) => answer(state.save(name).map(|()| json!({}))),
+        (&Method::POST, [name, order]) if order == "restore" => answer(state.restore(name).map(|()| json!({}))),
+        (&Method::DELETE, [name]) => Reply::ok(&json!({"forgotten": state.forget(name)})),
+        _ => unknown(method, uri).await,
+    }
+}
+
+fn answer(outcome: Result<Value, ApiError>) -> Reply {
+    outcome.map_or_else(Reply::from, |value| Reply::ok(&value))
 }
 
 async fn counts(Shared(state): App) -> Reply {
@@ -167,7 +214,7 @@ async fn violations(Shared(state): App) -> Reply {
 }
 
 async fn set_access(Shared(state): App, body: Bytes) -> Reply {
-    crate::access::order(&state, &body).map_or_else(Reply::from, |answer| Reply::ok(&answer))
+    answer(crate::access::order(&state, &body))
 }
 
 async fn reset(Shared(state): App) -> Reply {
@@ -181,7 +228,7 @@ async fn expire(Shared(state): App) -> Reply {
 
 async fn faults(Shared(state): App, body: Bytes) -> Reply {
     let rules = serde_json::from_slice(&body).map_err(|e| ApiError::bad(format!("Invalid fault rules: {e}")));
-    match rules.and_then(|rules| state.faults().set(rules)) {
+    match rules.and_then(|rules| state.faults().set(rules, state.clock.now())) {
         Ok(count) => Reply::ok(&json!({"rules": count})),
         Err(e) => e.into(),
     }

@@ -1,18 +1,16 @@
-//! Listening, and connections that can be dropped the hard way.
+//! Listening.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -22,6 +20,10 @@ use crate::contract::Contract;
 use crate::http::respond;
 use crate::routes::router;
 use crate::state::State;
+use crate::tls::Tls;
+use crate::wire::{Connection, Wire};
+
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// A running emulator. Dropping it leaves the emulator running as long as its runtime does.
 pub struct Server {
@@ -33,13 +35,25 @@ pub struct Server {
 
 /// Binds and starts serving in the background of the current runtime.
 pub async fn start(config: Config) -> io::Result<Server> {
-    let contract = config.openapi.as_deref().map(Contract::load).transpose().map_err(io::Error::other)?;
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await?;
     let addr = listener.local_addr()?;
-    let state = Arc::new(State::new(config, contract));
+    let state = Arc::new(prepared(config)?);
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(accept(listener, Arc::clone(&state), stopped));
     Ok(Server { addr, state, stop, task })
+}
+
+/// The state an emulator begins with.
+fn prepared(config: Config) -> io::Result<State> {
+    let contract = config.openapi.as_deref().map(Contract::load).transpose().map_err(io::Error::other)?;
+    let tls = config.tls.then(|| Tls::new(&config.host, config.tls_dir.as_deref())).transpose()?;
+    let faults = config.faults.as_deref().map(std::fs::read).transpose()?;
+    let state = State::new(config, contract, tls);
+    if let Some(text) = faults {
+        let rules = serde_json::from_slice(&text)?;
+        state.faults().set(rules, state.clock.now()).map_err(|e| io::Error::other(e.message))?;
+    }
+    Ok(state)
 }
 
 impl Server {
@@ -50,13 +64,14 @@ impl Server {
     pub fn url(&self) -> String {
         let host = &self.state.config.host;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        format!("http://{host}:{}", self.addr.port())
+        let scheme = if self.state.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", self.addr.port())
     }
 
     /// What a program that started the emulator has to know.
     pub fn ready(&self) -> Value {
         let (url, config) = (self.url(), &self.state.config);
-        json!({
+        let mut ready = json!({
             "url": url,
             "port": self.addr.port(),
             "project": config.project,
@@ -64,7 +79,13 @@ impl Server {
             "client_id": config.client_id,
             "client_secret": config.client_secret,
             "scopes": format!("{url}/.default"),
-        })
+        });
+        if let (Some(tls), Value::Object(map)) = (&self.state.tls, &mut ready) {
+            map.insert("ca_pem".into(), json!(tls.ca_pem));
+            let file = config.tls_dir.as_deref().map(|dir| dir.join("ca.pem"));
+            map.extend(file.map(|file| ("ca_file".into(), json!(file.to_string_lossy()))));
+        }
+        ready
     }
 
     /// Closes the listener and every connection.
@@ -83,21 +104,7 @@ async fn accept(listener: TcpListener, state: Arc<State>, mut stopped: watch::Re
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let (state, router) = (Arc::clone(&state), router.clone());
-                    connections.spawn(async move {
-                        let reset = Arc::new(AtomicBool::new(false));
-                        let _small = stream.set_nodelay(true);
-                        let io = TokioIo::new(Connection { stream, reset: Arc::clone(&reset) });
-                        let service = service_fn(move |request| {
-                            respond(Arc::clone(&state), router.clone(), Arc::clone(&reset), request)
-                        });
-                        // An error here is a client that went away, or a drop to order.
-                        let _ended = http1::Builder::new()
-                            .timer(TokioTimer::new())
-                            .header_read_timeout(Duration::from_secs(600))
-                            .serve_connection(io, service)
-                            .await;
-                    });
+                    connections.spawn(connection(stream, Arc::clone(&state), router.clone()));
                 }
                 // Out of file descriptors, most likely: some will be back soon.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -107,52 +114,30 @@ async fn accept(listener: TcpListener, state: Arc<State>, mut stopped: watch::Re
     connections.shutdown().await;
 }
 
-struct Connection {
-    stream: TcpStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if self.reset.load(Ordering::Relaxed) {
-            // Closing with no time to linger sends a reset.
-            let _best_effort = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+// Errors here are a client that went away or does not trust the authority, or a drop to order.
+async fn connection(stream: TcpStream, state: Arc<State>, router: Router) {
+    let wire = Wire::new(stream, state.tls.is_some());
+    match &state.tls {
+        None => serve(Connection(Arc::clone(&wire)), wire, state, router).await,
+        Some(tls) => {
+            let shaken = tls.acceptor.accept(Connection(Arc::clone(&wire)));
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, shaken).await {
+                serve(stream, wire, Arc::clone(&state), router).await;
+            }
         }
     }
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A shutdown would announce an orderly end before the reset.
-        if self.reset.load(Ordering::Relaxed) {
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
+async fn serve(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    wire: Arc<Wire>,
+    state: Arc<State>,
+    router: Router,
+) {
+    let service = service_fn(move |request| respond(Arc::clone(&state), router.clone(), Arc::clone(&wire), request));
+    let _ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(600))
+        .serve_connection(TokioIo::new(io), service)
+        .await;
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::areas::files::Contents;
 use crate::areas::sequence_rows::Rows;
 use crate::areas::streams::Records;
 use crate::auth::Auth;
+use crate::clock::Clock;
+pub use crate::clock::now_ms;
 use crate::config::{Config, Limits};
 use crate::contract::Contract;
 use crate::datapoints::series::Series;
@@ -19,10 +20,14 @@ use crate::journal::Journal;
 use crate::models::Instances;
 use crate::raw::Raw;
 use crate::resources::table::{EXTERNAL_ID, Table};
+use crate::tls::Tls;
 
 /// Above 2^52: a client that squeezes ids through 32 bits or a float loses them here, as it would in the service.
 const FIRST_ID: i64 = (1 << 52) + 1;
 
+const MAX_SNAPSHOTS: usize = 16;
+
+#[derive(Clone)]
 pub struct Data {
     tables: HashMap<String, Table>,
     /// Children of assets.
@@ -126,6 +131,10 @@ impl Data {
 pub struct State {
     pub config: Config,
     pub contract: Option<Contract>,
+    pub tls: Option<Tls>,
+    pub clock: Clock,
+    /// Data put aside, by name.
+    snapshots: Mutex<BTreeMap<String, Data>>,
     data: RwLock<Data>,
     auth: Mutex<Auth>,
     journal: Mutex<Journal>,
@@ -136,14 +145,17 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(config: Config, contract: Option<Contract>) -> Self {
-        let limits = config.limits.clone();
+    pub fn new(config: Config, contract: Option<Contract>, tls: Option<Tls>) -> Self {
+        let (limits, journal) = (config.limits.clone(), config.journal);
         Self {
             config,
             contract,
+            tls,
+            clock: Clock::default(),
+            snapshots: Mutex::default(),
             data: RwLock::new(Data::new(limits)),
             auth: Mutex::default(),
-            journal: Mutex::default(),
+            journal: Mutex::new(Journal::new(journal)),
             faults: Mutex::default(),
             access: Mutex::default(),
             requests: AtomicU64::new(0),
@@ -179,19 +191,51 @@ impl State {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Data>> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a copy of all data aside. Together the copies are bounded as the data is.
+    pub fn save(&self, name: &str) -> Result<()> {
+        let mut kept = self.snapshots();
+        let data = self.read();
+        let others = || kept.iter().filter(|(n, _)| *n != name).map(|(_, d)| d);
+        let (datapoints, bytes) =
+            others().fold((data.datapoints, data.bytes), |sum, d| (sum.0 + d.datapoints, sum.1 + d.bytes));
+        if others().count() >= MAX_SNAPSHOTS
+            || datapoints > self.config.limits.datapoints
+            || bytes > self.config.limits.bytes
+        {
+            return Err(ApiError::full("too many snapshots, or too much in them"));
+        }
+        kept.insert(name.to_owned(), data.clone());
+        Ok(())
+    }
+
+    /// Makes the data what it was. Tokens, faults and the journal stay.
+    pub fn restore(&self, name: &str) -> Result<()> {
+        let data = self.snapshots().get(name).cloned();
+        *self.write() = data.ok_or_else(|| ApiError::not_found(format!("No snapshot {name}")))?;
+        Ok(())
+    }
+
+    pub fn forget(&self, name: &str) -> bool {
+        self.snapshots().remove(name).is_some()
+    }
+
+    pub fn saved(&self) -> Vec<String> {
+        self.snapshots().keys().cloned().collect()
+    }
+
     /// Forgets all data, faults and the journal. Tokens stay valid, so a running client can go on.
     pub fn reset(&self) {
         *self.write() = Data::new(self.config.limits.clone());
         *self.faults() = Faults::default();
         *self.access() = None;
-        *self.journal() = Journal::default();
+        self.journal().clear();
+        self.clock.reset();
         if let Some(contract) = &self.contract {
             contract.reset();
         }
     }
-}
-
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

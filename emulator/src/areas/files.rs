@@ -17,6 +17,7 @@ use crate::state::{Data, State, now_ms};
 const MAX_PARTS: i64 = 250;
 
 /// An upload that was begun.
+#[derive(Clone)]
 struct Upload {
     file: i64,
     parts: Vec<Option<Bytes>>,
@@ -24,7 +25,7 @@ struct Upload {
     single: bool,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Contents {
     files: HashMap<i64, Bytes>,
     uploads: HashMap<i64, Upload>,

@@ -50,6 +50,7 @@ pub static SPECIALS: &[Special] = &[
     ("POST", "streams/{}/records/aggregate", aggregate),
 ];
 
+#[derive(Clone)]
 pub struct Record {
     space: String,
     external_id: String,
@@ -62,7 +63,7 @@ pub struct Record {
 }
 
 /// Records of one stream by space and external id.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Records {
     all: BTreeMap<(String, String), Record>,
     seq: u64,

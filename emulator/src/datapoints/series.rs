@@ -2,7 +2,7 @@
 
 use super::status::{Mark, Marks};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Values {
     Numbers(Vec<f64>),
     Texts(Vec<Box<str>>),
@@ -28,7 +28,7 @@ impl Values {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Series {
     pub ts: Vec<i64>,
     pub values: Values,

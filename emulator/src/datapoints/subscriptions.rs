@@ -18,6 +18,7 @@ const PATH: &str = "timeseries/subscriptions";
 /// Timestamps remembered; beyond that the oldest changes are forgotten.
 const MAX_REMEMBERED: usize = 4_000_000;
 
+#[derive(Clone)]
 pub enum What {
     Upserts(Vec<i64>),
     Delete(i64, i64),
@@ -28,7 +29,7 @@ pub enum What {
 }
 
 /// What happened to time series, in order. Kept only once there is a subscription.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Changes {
     on: bool,
     first: i64,

@@ -72,7 +72,7 @@ impl Values for Instance {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Instances {
     pub all: BTreeMap<Key, Instance>,
     /// What was deleted, for those that follow.

@@ -8,6 +8,7 @@ use crate::error::{ApiError, Result};
 
 pub type Object = Map<String, Value>;
 
+#[derive(Clone)]
 pub struct Row {
     pub value: Object,
     pub weight: u64,
@@ -16,6 +17,7 @@ pub struct Row {
 /// What names a row besides its id, where a kind does not say otherwise.
 pub const EXTERNAL_ID: &[&str] = &["externalId"];
 
+#[derive(Clone)]
 pub struct Table {
     pub rows: BTreeMap<i64, Row>,
     key: &'static [&'static str],

@@ -277,6 +277,7 @@ fn one_deadline_for_the_whole_operation() {
     let late = OperationRequest { timeout: Duration::from_millis(300), ..request("assets.list", "{\"limit\":null}") };
     let e = runtime::block_on(client.accept_operation(&late).unwrap().run()).unwrap_err();
     assert_eq!(e.status(), Status::Timeout, "{e}");
+    assert!(e.message().contains("the operation did not end within 300 ms") && e.message().contains("attempts"), "{e}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 

@@ -78,6 +78,8 @@ const PATHS: &[(&str, Class)] = &[
     ("context/diagram/convert", Class::Read),
     ("transformations/query/run", Class::Read),
     ("geospatial/compute", Class::Read),
+    // A raster is read by POST; written, it is put.
+    ("geospatial/featuretypes/*/features/*/rasters/*", Class::Read),
     ("documents/content", Class::Read),
 ];
 
@@ -155,6 +157,7 @@ mod tests {
             "/userapis/spaces/s/datamodels/d/versions/1/graphql",
             "/workflows/executions/list",
             "/geospatial/featuretypes/f/features/search-streaming",
+            "/geospatial/featuretypes/f/features/x/rasters/r",
             "/timeseries/subscriptions/data/list",
         ] {
             assert_eq!(post(path), Class::Read, "{path}");

@@ -71,6 +71,18 @@ const ALWAYS: &[(&str, &str)] = &[
     ("iam.user_profiles.enable", r#""update":{"userProfilesConfiguration":{"set":{"enabled":true}}}"#),
 ];
 
+/// Where the version header depends on the arguments: the member that asks for it, and the value it then has if any does
+/// not. The inventory only knows that it depends.
+const WHEN: &[(&str, &str)] = &[
+    ("data_modeling.instances.list", DEBUG),
+    ("data_modeling.instances.query", DEBUG),
+    ("data_modeling.instances.sync", DEBUG),
+    ("diagrams.detect", "patternMode,configuration"),
+    ("vision.extract", "features=IndustrialObjectDetection,features=PersonalProtectiveEquipmentDetection"),
+];
+
+const DEBUG: &str = "debug.includeTranslatedQuery=true,debug.includePlan=true,debug.includeLlmPrompt=true";
+
 /// Shapes that do not follow from the facts.
 const SHAPES: &[(&str, &str)] = &[
     ("documents.retrieve_content", "binary"),
@@ -157,6 +169,7 @@ const HEAD: &str = "\
 # items, page  most elements per request, largest page: the stricter of what the reference and the API document say
 # unknown      where ignoreUnknownIds goes
 # retry        read: changes nothing; again: twice is the same as once; once: a create
+# version      of cdf-version; behind ? the arguments that ask for it, any of them: given, or with this value
 # answers      what is asked for by Accept, or `nothing`
 # query        fields of a POST that go into the query
 # always       members of the body unless the caller gives them
@@ -224,7 +237,6 @@ fn names(method: &str, path: &str, here: &[&Json]) -> Vec<String> {
 }
 
 fn row(name: &str, method: &str, path: &str, endpoint: &Json, main: &Json, here: &[&Json], retry: &str) -> Vec<String> {
-    let text = |v: Option<&Json>| v.and_then(Json::as_str).map(str::to_owned);
     let number = |a: &str, b: &str| endpoint.get(a).or(endpoint.get(b)).and_then(Json::as_usize).filter(|n| *n > 0);
     let dash = |v: Option<String>| v.filter(|v| !v.is_empty()).unwrap_or_else(|| "-".to_owned());
     let field = |key: &str| main.text_of(key).unwrap_or_default();
@@ -268,7 +280,7 @@ fn row(name: &str, method: &str, path: &str, endpoint: &Json, main: &Json, here:
         (Some("application/protobuf"), _) | (None, _) => "-",
         (Some(accept), _) => accept,
     };
-    let version = text(main.get("api_subversion")).filter(|_| name != "time_series.data.insert");
+    let version = version(name, main);
     let query = if get { String::new() } else { list("query_fields") };
     let always = match ALWAYS.iter().find(|(n, _)| *n == name) {
         Some((_, json)) => (*json).to_owned(),
@@ -298,6 +310,19 @@ fn row(name: &str, method: &str, path: &str, endpoint: &Json, main: &Json, here:
         dash(Some(query)),
         dash(Some(always)),
     ]
+}
+
+/// `VALUE`, or `VALUE?CONDITIONS`.
+fn version(name: &str, main: &Json) -> Option<String> {
+    // Recorded while states were inserted, which is not done by this operation.
+    let given = main.get("api_subversion").filter(|_| name != "time_series.data.insert");
+    let when = WHEN.iter().find(|w| w.0 == name).map(|w| w.1);
+    match (given.and_then(|v| v.as_str().or(v.text_of("sometimes"))), when) {
+        (Some(value), Some(when)) => Some(format!("{value}?{when}")),
+        // Takes the same arguments as the query; they were not given while it was recorded.
+        (None, Some(when)) => Some(format!("{{default}}-alpha?{when}")),
+        (value, None) => value.map(str::to_owned),
+    }
 }
 
 fn shape(o: &Json) -> &'static str {

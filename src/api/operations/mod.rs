@@ -17,6 +17,7 @@ pub mod run;
 pub mod sequence_rows;
 pub mod table;
 pub mod upsert;
+pub mod version;
 pub mod waiting;
 pub mod writes;
 

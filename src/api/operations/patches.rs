@@ -53,6 +53,12 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("hosted_extractors.destinations", "credentials{}! targetDataSetId"),
     ("hosted_extractors.jobs", "destinationId! sourceId! format! targetStatus! config!"),
     ("hosted_extractors.mappings", "mapping! input published!"),
+    // Each type of source has its own.
+    ("hosted_extractors.sources eventhub", "host! eventHubName! keyName! keyValue! authentication! consumerGroup"),
+    ("hosted_extractors.sources kafka", "bootstrapBrokers! authentication useTls! caCertificate authCertificate"),
+    ("hosted_extractors.sources mqtt3", "host! port authentication useTls! caCertificate authCertificate"),
+    ("hosted_extractors.sources mqtt5", "host! port authentication useTls! caCertificate authCertificate"),
+    ("hosted_extractors.sources rest", "host! scheme! port! authentication caCertificate authCertificate"),
     ("integrations", "name description documentation allowedNotSeenMinutes metadata{}"),
     ("postgres_gateway.users", "credentials"),
     (
@@ -92,6 +98,10 @@ pub fn item(api: &str, json: &Bytes, mode: Mode) -> Result<Item, Error> {
     if members.contains_key("update") {
         return Ok(Item { json: json.clone(), name });
     }
+    // The type of a source stands beside its name, and says which properties it has.
+    let kind = if api == "hosted_extractors.sources" { members.remove("type") } else { None };
+    let text = kind.as_ref().and_then(|k| serde_json::from_slice::<String>(k).ok());
+    let api = text.map_or_else(|| api.to_owned(), |text| format!("{api} {text}"));
     let Some(list) = PROPERTIES.iter().find(|p| p.0 == api) else {
         // Nothing is known of its properties: the service judges what was given.
         return Ok(Item { json: json.clone(), name });
@@ -102,7 +112,8 @@ pub fn item(api: &str, json: &Bytes, mode: Mode) -> Result<Item, Error> {
         None => list.1,
     };
     let update = changes(list, &members, mode);
-    Ok(Item { json: format!("{{\"{key}\":{id},\"update\":{{{update}}}}}").into(), name })
+    let kind = kind.map(|k| format!("\"type\":{},", String::from_utf8_lossy(&k))).unwrap_or_default();
+    Ok(Item { json: format!("{{{kind}\"{key}\":{id},\"update\":{{{update}}}}}").into(), name })
 }
 
 fn changes(list: &str, given: &BTreeMap<String, Bytes>, mode: Mode) -> String {
@@ -183,8 +194,23 @@ mod tests {
         let patch = Bytes::from_static(br#"{ "id":1, "update" : {"x":{"set":1.10}} }"#);
         let item = item("unknown", &patch, Mode::Patch).unwrap();
         assert_eq!((&item.json, item.name.unwrap()), (&patch, Bytes::from_static(b"{\"id\":1}")));
-        let whole = Bytes::from_static(br#"{"externalId":"x","type":"mqtt"}"#);
+        let whole = Bytes::from_static(br#"{"externalId":"x","type":"new"}"#);
         assert_eq!(super::item("hosted_extractors.sources", &whole, Mode::Patch).unwrap().json, whole);
+    }
+
+    #[test]
+    fn a_source_is_changed_as_its_type_allows() {
+        let broker =
+            json!({"externalId": "x", "type": "mqtt5", "host": "h", "port": null, "useTls": true, "scheme": "?"});
+        let change = |mode| of("hosted_extractors.sources", broker.clone(), mode);
+        let set = json!({"host": {"set": "h"}, "useTls": {"set": true}});
+        assert_eq!(change(Mode::Patch), json!({"type": "mqtt5", "externalId": "x", "update": set}));
+        let cleared = change(Mode::Replace)["update"].clone();
+        let null = json!({"setNull": true});
+        assert_eq!([&cleared["port"], &cleared["authentication"], &cleared["caCertificate"]], [&null, &null, &null]);
+        let rest = json!({"externalId": "x", "type": "rest", "scheme": "https"});
+        let rest = of("hosted_extractors.sources", rest, Mode::Replace)["update"].clone();
+        assert!(rest["scheme"] == json!({"set": "https"}) && rest.get("port").is_none(), "{rest}");
     }
 
     #[test]

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 use super::arguments::Arguments;
 use super::composites::{self, Composite};
 use super::table::{Operation, Shape, find};
+use super::version::version;
 use super::{items, list, writes};
 use crate::api::Client;
 use crate::api::client::{Accepted, total_time};
 use crate::api::outgoing::{Outgoing, Payload, segment};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::http::Response;
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{BODY_BYTES, Held};
@@ -174,7 +175,7 @@ impl Work {
                     path,
                     payload,
                     accept: o.answers.filter(|a| a.contains('/')),
-                    version: o.version.map(|v| v.replace("{default}", subversion)),
+                    version: version(o, &self.arguments.members, subversion),
                     class: Some(o.class()),
                     budget: o.budget_key(),
                     deadline: self.each.map_or(self.deadline, |t| Instant::now() + t),
@@ -182,6 +183,16 @@ impl Work {
                 },
             )
             .await
+            .map_err(|e| self.told(e))
+    }
+
+    /// A request knows what was left of the time when it began; who waits, how much there was for all of them.
+    fn told(&self, mut error: Error) -> Error {
+        if self.each.is_none() && error.detail().cause == Some(Cause::TotalTimeout) {
+            let rest = error.message().split_once(" ms").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+            error.set_message(format!("the operation did not end within {} ms{rest}", self.total.as_millis()));
+        }
+        error
     }
 
     /// How many requests of this operation may be under way at a time: the budget of its kind.

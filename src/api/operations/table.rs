@@ -61,6 +61,8 @@ pub struct Operation {
     pub budget: Option<&'static str>,
     /// `cdf-version`, with `{default}` for the config's.
     pub version: Option<&'static str>,
+    /// The members that ask for that version, separated by commas, see `version`; empty: it is always sent.
+    pub when: &'static str,
     /// `Accept`; `nothing`: the answer has no body worth reading.
     pub answers: Option<&'static str>,
     /// Fields of a POST that go into the query, separated by commas.
@@ -88,8 +90,9 @@ fn row(line: &'static str) -> Option<Operation> {
         "-" => Some(Place::Nowhere),
         _ => None,
     };
+    let version = |v: &'static str| given(v).map(|v| v.split_once('?').unwrap_or((v, ""))).unzip();
     let count = |v: &'static str| given(v).map_or(Some(None), |n| n.parse().ok().map(Some));
-    Some(Operation {
+    let mut o = Operation {
         name: next()?,
         method: Method::from_bytes(next()?.as_bytes()).ok()?,
         path: next()?,
@@ -110,11 +113,16 @@ fn row(line: &'static str) -> Option<Operation> {
         unknown: place(next()?)?,
         // The column of the repeats: decided in http/class, compared by a test.
         budget: next().and_then(|_| next()).map(given)?,
-        version: given(next()?),
-        answers: given(next()?),
-        query: given(next()?).unwrap_or_default(),
-        always: given(next()?),
-    })
+        version: None,
+        when: "",
+        answers: None,
+        query: "",
+        always: None,
+    };
+    let (value, when) = version(next()?);
+    (o.version, o.when) = (value, when.unwrap_or_default());
+    (o.answers, o.query, o.always) = (given(next()?), given(next()?).unwrap_or_default(), given(next()?));
+    Some(o)
 }
 
 /// All of them, by name.
@@ -222,6 +230,9 @@ impl Operation {
             Class::Write => "once",
         };
         put("retry", json!(retry));
+        if !self.when.is_empty() {
+            put("versionWhen", names(self.when));
+        }
         for (key, value) in [("budget", self.budget), ("version", self.version), ("answers", self.answers)] {
             if let Some(value) = value {
                 put(key, json!(value));

@@ -21,6 +21,7 @@ type Sources = Vec<(Object, Option<Vec<String>>)>;
 struct Query<'a> {
     eval: Eval<'a>,
     with: Object,
+    cursors: Object,
     /// With the deleted ones, and without limits: changes are chosen from the whole.
     sync: bool,
     results: HashMap<String, Set<'a>>,
@@ -50,7 +51,7 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
     let cursors = part("cursors").unwrap_or_default();
     let data = state.read();
     let eval = Eval::new(&data, body.get("parameters"));
-    let mut query = Query { eval, with, sync, results: HashMap::new(), open: HashSet::new() };
+    let mut query = Query { eval, with, cursors, sync, results: HashMap::new(), open: HashSet::new() };
     let (mut items, mut next, mut types) = (Object::new(), Object::new(), Object::new());
     for (name, wanted) in &select {
         let sources = sources(wanted);
@@ -59,8 +60,8 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
         let mut set = query.set(name, 0)?.rows;
         let expression = query.with.get(name).cloned().unwrap_or_default();
         let limit = limit(&expression)?;
-        let cursor = cursors.get(name).and_then(Value::as_str);
         let more = if sync {
+            let cursor = query.cursors.get(name).and_then(Value::as_str);
             let after = cursor.map(|c| cursor::decode("y", c)).transpose()?;
             let seen = after.map_or(0, |n| u64::try_from(n).unwrap_or(0));
             set.retain(|i| i.seq > seen && (i.deleted.is_none() || after.is_some()));
@@ -70,7 +71,7 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
             set.truncate(limit);
             Some(cursor::encode("y", reached as i64))
         } else {
-            let skip = cursor.map(|c| cursor::decode("q", c)).transpose()?.unwrap_or(0).max(0) as usize;
+            let skip = query.skip(name)?;
             sort(&query.eval, wanted.get("sort"), &mut set)?;
             let rest = set.len().saturating_sub(skip);
             set = set.into_iter().skip(skip).take(limit).collect();
@@ -137,12 +138,20 @@ impl<'a> Query<'a> {
         Ok(found)
     }
 
-    /// What the next expressions start from: no more than the limit of this one.
+    /// How much of a result was on the pages before.
+    fn skip(&self, name: &str) -> Result<usize> {
+        let cursor = self.cursors.get(name).and_then(Value::as_str).map(|c| cursor::decode("q", c)).transpose()?;
+        Ok(cursor.unwrap_or(0).max(0) as usize)
+    }
+
+    /// What the next expressions start from: the page of this one that is being answered.
     fn from(&mut self, name: &Value, depth: usize) -> Result<Set<'a>> {
         let name = name.as_str().ok_or_else(|| ApiError::bad("from must be a string"))?;
         let mut set = self.set(name, depth + 1)?;
         if !self.sync {
             let expression = self.with.get(name).cloned().unwrap_or_default();
+            let skip = self.skip(name)?.min(set.rows.len());
+            set.rows.drain(..skip);
             set.rows.truncate(limit(&expression)?);
         }
         Ok(set)

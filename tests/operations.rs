@@ -313,6 +313,7 @@ fn item(o: &table::Operation, key: &str, name: &str) -> Value {
         "raw.rows.insert" => json!({"key": name}),
         "sequences.data.insert" => json!({"externalId": name, "columns": ["c"], "rows": [{"rowNumber": 1}]}),
         "sequences.data.delete" => json!({"externalId": name, "rows": [1]}),
+        "time_series.data.insert" => json!({"externalId": name, "datapoints": [{"timestamp": 1, "value": 1}]}),
         _ => json!({key: name}),
     }
 }

@@ -240,6 +240,39 @@ fn rows_of_sequences_are_cut_read_and_deleted_in_parts() {
 }
 
 #[test]
+fn datapoints_are_cut_at_what_a_request_takes() {
+    let server = Server::start(None, |got| match seen_points(got).contains(&199_999) {
+        true => refuse("400 Bad Request", json!({"message": "no"})),
+        false => ok("{}"),
+    });
+    let points =
+        |from: u32, count: u32| (from..from + count).map(|n| json!({"timestamp": n, "value": n})).collect::<Vec<_>>();
+    let mut items = vec![json!({"externalId": "big", "datapoints": points(0, 250_000)})];
+    items.extend((0..3).map(|n| json!({"id": n, "datapoints": points(0, 30_000)})));
+    items.push(json!({"externalId": "big", "datapoints": points(250_000, 10)}));
+    items.extend((10..10_010).map(|n| json!({"id": n, "datapoints": points(0, 1)})));
+    let e = operate(&server, "time_series.data.insert", &json!({"items": items})).unwrap_err();
+    let mut sizes = Vec::new();
+    for (_, sent) in seen(&server) {
+        let lists = sent["items"].as_array().unwrap();
+        let count: usize = lists.iter().map(|i| i["datapoints"].as_array().unwrap().len()).sum();
+        assert!(lists.len() <= 10_000 && count <= 100_000);
+        sizes.push((lists.len(), count));
+    }
+    sizes.sort_unstable();
+    // The rest of the big one goes with the first of the others.
+    assert_eq!(sizes, [(1, 100_000), (1, 100_000), (2, 2), (2, 80_010), (10_000, 69_998)]);
+    let (counts, document) = places(&e);
+    assert_eq!((e.status(), counts), (Status::Partial, [10_005, 1, 0, 0]));
+    assert_eq!(document["failed"], json!([{"externalId": "big", "firstPoint": 100_000, "points": 100_000}]));
+}
+
+fn seen_points(got: &Got) -> Vec<u64> {
+    let all = body(got)["items"][0]["datapoints"].as_array().unwrap().clone();
+    all.iter().map(|p| p["timestamp"].as_u64().unwrap()).collect()
+}
+
+#[test]
 fn a_subtree_is_read_whole_or_down_to_a_depth() {
     let server = Server::start(None, |got| {
         let asked = body(got);

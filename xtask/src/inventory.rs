@@ -67,6 +67,8 @@ const NAMES: &[(&str, &[&str])] = &[
 
 /// What an operation adds to its body when the caller does not say otherwise.
 const ALWAYS: &[(&str, &str)] = &[
+    // The service itself would take any of the words.
+    ("data_modeling.instances.search", r#""operator":"AND""#),
     ("iam.user_profiles.disable", r#""update":{"userProfilesConfiguration":{"set":{"enabled":false}}}"#),
     ("iam.user_profiles.enable", r#""update":{"userProfilesConfiguration":{"set":{"enabled":true}}}"#),
 ];

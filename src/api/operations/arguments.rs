@@ -1,6 +1,7 @@
 //! The arguments of an operation: one JSON object in the API's own names, taken apart into path, query, body, items and
 //! what steers the library. Values go on as they are written: numbers keep every digit.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -64,7 +65,7 @@ impl Items {
     fn of(text: String) -> Result<Self, Error> {
         let fault = || Error::argument("arguments.items must be a list, or one object");
         let start = text.as_ptr() as usize;
-        let spans = if text.starts_with('[') {
+        let spans: Vec<_> = if text.starts_with('[') {
             let all: Vec<&RawValue> = serde_json::from_str(&text).map_err(|_| fault())?;
             let span = |v: &&RawValue| {
                 let at = v.get().as_ptr() as usize - start;
@@ -77,6 +78,10 @@ impl Items {
         } else {
             return Err(fault());
         };
+        // Places are numbers of 32 bits.
+        if u32::try_from(spans.len()).is_err() {
+            return Err(Error::argument("arguments.items has more than 4294967295 elements"));
+        }
         Ok(Self { text, spans })
     }
 
@@ -146,12 +151,14 @@ impl Arguments {
         let mut lists = Lists::default();
         let mut identifier = String::new();
         let mut items_given = false;
-        // A row and a few names: looking twice is cheaper than a set.
-        for (n, (name, _)) in given.iter().enumerate() {
-            if given.iter().take(n).any(|(before, _)| before == name) {
-                return Err(Error::argument(format!("arguments.{name} is given twice")));
-            }
+        let mut names = HashSet::with_capacity(given.len());
+        if let Some((name, _)) = given.iter().find(|(name, _)| !names.insert(name.as_str())) {
+            return Err(Error::argument(format!("arguments.{name} is given twice")));
         }
+        let always = operation.always.filter(|members| {
+            let name = members.split(':').next().unwrap_or(members);
+            !names.contains(name.trim_matches('"'))
+        });
         out.path = path(operation, &given)?;
         add_defaults(operation, &mut given);
         for (name, value) in given {
@@ -218,12 +225,7 @@ impl Arguments {
                 "arguments hold items and an identifier ({identifier}); give one of both"
             )));
         }
-        if let Some(always) = operation.always {
-            let name = always.split(':').next().unwrap_or(always);
-            if !out.members.contains(&format!("{name}:")) {
-                append(&mut out.members, always);
-            }
-        }
+        append(&mut out.members, always.unwrap_or_default());
         out.check(operation)?;
         Ok(out)
     }
@@ -486,6 +488,10 @@ mod tests {
         assert_eq!(a.query, "columns=%2C");
         assert_eq!(body(read("assets.count", "{}").unwrap().body("")), r#"{"aggregate":"count"}"#);
         assert_eq!(body(read("assets.count", r#"{"aggregate":"x"}"#).unwrap().body("")), r#"{"aggregate":"x"}"#);
+        assert_eq!(
+            body(read("assets.count", r#"{"advancedFilter":{"aggregate":1}}"#).unwrap().body("")),
+            r#"{"advancedFilter":{"aggregate":1},"aggregate":"count"}"#
+        );
         assert_eq!(read("three_d.models.retrieve", r#"{"modelId":12}"#).unwrap().path, "/3d/models/12");
     }
 

@@ -22,9 +22,19 @@ pub struct Item {
     pub json: Bytes,
     /// How it is told of in an error; `None`: as it was sent.
     pub name: Option<Bytes>,
+    /// How many datapoints are in it.
+    pub points: usize,
 }
 
 impl Item {
+    pub fn of(json: Bytes) -> Self {
+        Self { json, name: None, points: 0 }
+    }
+
+    pub fn named(json: impl Into<Bytes>, name: impl Into<Bytes>) -> Self {
+        Self { json: json.into(), name: Some(name.into()), points: 0 }
+    }
+
     pub fn name(&self) -> &Bytes {
         self.name.as_ref().unwrap_or(&self.json)
     }
@@ -46,6 +56,9 @@ impl Plan {
         Self { phases: vec![(0..items as u32).collect()], needs: None }
     }
 }
+
+/// Most datapoints of a request.
+pub const MOST_POINTS: usize = 100_000;
 
 /// What a request may hold, and how many there may be at a time.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +104,8 @@ pub async fn write(items: &[Item], plan: &Plan, limits: &Limits, tail: &str, pos
             Some(needs) => with_parents(phase, needs, &out),
         };
         let mut waiting: VecDeque<Chunk> = VecDeque::new();
-        for positions in cut(&ready, limits, |i| items.get(i as usize).map_or(0, |item| item.json.len())) {
+        let weight = |i| items.get(i as usize).map_or((0, 0), |item| (item.json.len(), item.points));
+        for positions in cut(&ready, limits, weight) {
             waiting.push_back(Chunk { positions, order });
             order += 1;
         }
@@ -255,18 +269,21 @@ fn with_parents(phase: &[u32], needs: &[Option<u32>], out: &Outcome) -> Vec<u32>
     ready
 }
 
-/// Runs of at most so many items and bytes; an item larger than that has a request of its own.
-pub fn cut(positions: &[u32], limits: &Limits, weight: impl Fn(u32) -> usize) -> Vec<Vec<u32>> {
+/// Runs of at most so many items, bytes and points; an item larger than that has a request of its own.
+pub fn cut(positions: &[u32], limits: &Limits, weight: impl Fn(u32) -> (usize, usize)) -> Vec<Vec<u32>> {
     let mut out = Vec::new();
     let mut chunk: Vec<u32> = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut points) = (0, 0);
     for &i in positions {
-        let more = weight(i) + 1;
-        if !chunk.is_empty() && (chunk.len() >= limits.items.max(1) || bytes + more > limits.bytes) {
+        let (more, with) = weight(i);
+        let more = more + 1;
+        let full = chunk.len() >= limits.items.max(1) || bytes + more > limits.bytes || points + with > MOST_POINTS;
+        if full && !chunk.is_empty() {
             out.push(std::mem::take(&mut chunk));
-            bytes = 0;
+            (bytes, points) = (0, 0);
         }
         bytes += more;
+        points += with;
         chunk.push(i);
     }
     if !chunk.is_empty() {

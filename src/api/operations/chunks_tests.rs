@@ -57,7 +57,7 @@ struct Service {
 }
 
 fn item(n: u32) -> Item {
-    Item { json: format!("{{\"externalId\":\"{n}\"}}").into(), name: None }
+    Item::of(format!("{{\"externalId\":\"{n}\"}}").into())
 }
 
 fn good(body: String) -> Response {
@@ -340,9 +340,8 @@ fn parts_of_a_divided_request_keep_their_order() {
 #[test]
 fn what_an_item_refers_to_is_not_the_item() {
     // The label "5" is missing, not the item of that name.
-    let items: Vec<Item> = (0..8)
-        .map(|n| Item { json: format!("{{\"externalId\":\"{n}\",\"name\":\"n\"}}").into(), name: None })
-        .collect();
+    let items: Vec<Item> =
+        (0..8).map(|n| Item::of(format!("{{\"externalId\":\"{n}\",\"name\":\"n\"}}").into())).collect();
     let post = |body: Vec<u8>| -> Posted<'_> {
         Box::pin(async move {
             let text = String::from_utf8(body).unwrap();

@@ -1,17 +1,20 @@
 //! Operations made of others: named and called like those of the table, on one of whose rows each is built.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::cursors::Walk;
 use super::lanes::Lanes;
 use super::outcome::joined;
 use super::run::{Work, combined};
 use super::table::find;
 use super::waiting::{self, Job};
-use super::{raw, sequence_rows, writes};
+use super::{graph, raw, sequence_rows, writes};
 use crate::api::outgoing::Payload;
-use crate::error::{Error, Status};
+use crate::error::Error;
 use crate::http::Response;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ enum Kind {
     Subtree,
     Rows,
     DeleteRows,
+    QueryAll,
+    SyncAll,
     Wait(Job),
 }
 
@@ -39,10 +44,12 @@ const fn made(name: &'static str, base: &'static str, own: &'static str, kind: K
     Composite { name, base, own, kind }
 }
 
-static ALL: [Composite; 12] = [
+static ALL: [Composite; 14] = [
     made("assets.create_hierarchy", "assets.create", "ignoreOrphans", Kind::Hierarchy),
     made("assets.retrieve_subtree", "assets.retrieve_multiple", "depth,limit", Kind::Subtree),
     made("assets.upsert", "assets.update", "mode", Kind::Upsert("assets.create")),
+    made("data_modeling.instances.query_all", "data_modeling.instances.query", "limit", Kind::QueryAll),
+    made("data_modeling.instances.sync_all", "data_modeling.instances.sync", "limit", Kind::SyncAll),
     made("events.upsert", "events.update", "mode", Kind::Upsert("events.create")),
     made("functions.call_and_wait", "functions.call", "pollMs", Kind::Wait(Job::Function)),
     made("relationships.upsert", "relationships.update", "mode", Kind::Upsert("relationships.create")),
@@ -76,6 +83,8 @@ impl Composite {
             Kind::Subtree => subtree(work, items).await,
             Kind::Rows => sequence_rows::retrieve(work).await,
             Kind::DeleteRows => sequence_rows::delete_range(work).await,
+            Kind::QueryAll => graph::query_all(work).await,
+            Kind::SyncAll => graph::sync_all(work).await,
             Kind::Wait(job) => waiting::run(work, job).await,
         }
     }
@@ -112,7 +121,8 @@ async fn subtree(work: &Work, root: Vec<Bytes>) -> Result<Response, Error> {
             // The root is part of its subtree, and stands at the front already.
             out.extend(below.into_iter().filter(|asset| id_of(asset).as_deref() != Some(id.as_str())));
         }
-        (Some(_), Some(depth)) => {
+        (Some(id), Some(depth)) => {
+            let mut seen = HashSet::from([id]);
             for _ in 0..depth {
                 let mut lanes = Lanes::none();
                 let mut parts: Vec<Vec<Bytes>> = Vec::new();
@@ -132,7 +142,9 @@ async fn subtree(work: &Work, root: Vec<Bytes>) -> Result<Response, Error> {
                         *part = assets;
                     }
                 }
-                let children = parts.concat();
+                // What was there already is no child of the last level, whoever says so: the tree would never end.
+                let mut children = parts.concat();
+                children.retain(|asset| id_of(asset).is_some_and(|id| seen.insert(id)));
                 if children.is_empty() {
                     break;
                 }
@@ -155,23 +167,21 @@ fn ids(assets: &[Bytes]) -> Vec<String> {
 /// All assets that fit.
 async fn listed(work: &Work, filter: &str) -> Result<(Vec<Bytes>, u32), Error> {
     let list = find("assets.list")?;
-    let (mut out, mut attempts, mut cursor) = (Vec::new(), 0, None::<String>);
+    let (mut out, mut attempts, mut walk) = (Vec::new(), 0, Walk::default());
     loop {
-        let from = cursor.as_deref().map(|c| format!(",\"cursor\":{}", raw::quoted(c))).unwrap_or_default();
+        let from = walk.cursor.as_deref().map(|c| format!(",\"cursor\":{}", raw::quoted(c))).unwrap_or_default();
         let body = format!("{{\"filter\":{filter},\"limit\":{}{from}}}", list.page.unwrap_or(1000));
         let answer = work.send_as(list, list.path.to_owned(), Payload::Json(body.into_bytes())).await?;
         attempts += answer.attempts;
+        let status = answer.status;
         let (page, next) = raw::understood(answer, "it has no items", |body| {
             Some((raw::items(body)??, raw::cursor(&raw::members(body)?)))
         })?;
         out.extend(page);
-        if next.is_none() {
+        walk.step(next, status)?;
+        if walk.cursor.is_none() {
             return Ok((out, attempts));
         }
-        if next == cursor {
-            return Err(Error::new(Status::Decode, "the service gave the same cursor twice: the list would never end"));
-        }
-        cursor = next;
     }
 }
 

@@ -30,14 +30,7 @@ pub struct Done {
 pub async fn send(work: &Work, range: Range<usize>) -> Result<Done, Error> {
     let body = work.arguments.body_of_items(range);
     let response = work.send(work.arguments.address(""), Payload::Json(body)).await?;
-    // Deletes answer `{}`, some writes nothing at all.
-    if work.operation.answers == Some("nothing") || response.body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Done { response, elements: 0..0 });
-    }
-    match answer::page(&response.body) {
-        Ok(page) => Ok(Done { elements: page.map_or(0..0, |p| p.span()), response }),
-        Err(what) => Err(answer::unusable(&response, &what)),
-    }
+    Ok(Done { elements: answer::some_page(&response)?.span(), response })
 }
 
 /// All of it; the first failure ends it.

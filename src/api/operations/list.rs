@@ -4,24 +4,21 @@ use tokio::time::Instant;
 
 use super::answer::{self, Page, Spliced};
 use super::arguments::{Limit, form_pair};
+use super::cursors::Walk;
 use super::lanes::Lanes;
 use super::run::{Work, combined};
 use super::table::{Place, find};
 use crate::api::outgoing::Payload;
-use crate::error::{Error, Status};
+use crate::error::Error;
 use crate::http::Response;
 
 /// One chain of pages.
 pub struct Chain {
-    /// `None`: the beginning.
-    pub cursor: Option<String>,
+    walk: Walk,
     /// Still wanted; `None`: all there is.
     left: Option<usize>,
     /// Which part of how many.
     part: Option<(usize, usize)>,
-    /// A cursor seen before, kept for 1, 2, 4, 8 … pages: a circle of any length comes back to it.
-    mark: Option<String>,
-    pages: u64,
     ended: bool,
     /// Pages that say where they go on are not looked into.
     pub unchecked: bool,
@@ -42,15 +39,8 @@ pub async fn chains(work: &Work, all: bool) -> Result<Vec<Chain>, Error> {
         Limit::Default if all => None,
         Limit::Default => Some(work.operation.default_limit() as usize),
     };
-    let chain = |cursor: Option<String>, part| Chain {
-        cursor,
-        left,
-        part,
-        mark: None,
-        pages: 0,
-        ended: false,
-        unchecked: false,
-    };
+    let chain =
+        |cursor: Option<String>, part| Chain { walk: Walk::from(cursor), left, part, ended: false, unchecked: false };
     match a.partitions {
         None => Ok(vec![chain(a.cursor.clone(), None)]),
         Some(parts) if work.operation.partitions == Place::Cursors => {
@@ -72,7 +62,7 @@ async fn cursors(work: &Work, parts: usize) -> Result<Vec<String>, Error> {
     let operation = find("raw.rows.cursors")?;
     let path = a.path.strip_suffix("/rows").unwrap_or(&a.path);
     let response = work.send_as(operation, format!("{path}/cursors?{query}"), Payload::None).await?;
-    let page = answer::page(&response.body).map_err(|what| answer::unusable(&response, &what))?.unwrap_or_default();
+    let page = answer::some_page(&response)?;
     let read = |(start, end): &(u32, u32)| {
         let text = response.body.get(*start as usize..*end as usize).unwrap_or_default();
         serde_json::from_slice(text).map_err(|_| answer::unusable(&response, "a cursor is no text"))
@@ -102,11 +92,7 @@ impl Chain {
             self.step(Some(cursor), 0, &response)?;
             return Ok(Some(Fetched { response, page: None }));
         }
-        let mut page = match answer::page(&response.body) {
-            Ok(Some(page)) => page,
-            Ok(None) => return Err(answer::unusable(&response, "it has no items")),
-            Err(what) => return Err(answer::unusable(&response, &what)),
-        };
+        let mut page = answer::some_page(&response)?;
         // A server that ignores the limit does not make the result longer than it.
         page.cut = self.left.is_some_and(|left| page.items.len() > left);
         page.items.truncate(self.left.unwrap_or(usize::MAX));
@@ -122,22 +108,13 @@ impl Chain {
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(count);
         }
-        if next.is_some() && (next == self.cursor || next == self.mark) {
-            let what = "the service gave a cursor that it had given before: the list would never end";
-            return Err(Error::new(Status::Decode, what).with(|d| d.http_status = response.status));
-        }
-        self.pages += 1;
-        if self.pages.is_power_of_two() {
-            self.mark.clone_from(&next);
-        }
         self.ended = next.is_none() || self.left == Some(0);
-        self.cursor = next;
-        Ok(())
+        self.walk.step(next, response.status)
     }
 
     fn query(&self, asked: usize) -> String {
         let mut out = format!("limit={asked}");
-        match (&self.cursor, self.part) {
+        match (&self.walk.cursor, self.part) {
             (Some(cursor), _) => form_pair(&mut out, "cursor", cursor),
             (None, Some(_)) => out.push_str("&cursor="),
             (None, None) => {}
@@ -150,7 +127,7 @@ impl Chain {
 
     fn members(&self, work: &Work, asked: usize) -> String {
         let mut out = format!("\"limit\":{asked}");
-        match (&self.cursor, self.part) {
+        match (&self.walk.cursor, self.part) {
             (Some(cursor), _) => out.push_str(&format!(",\"cursor\":{}", serde_json::Value::from(cursor.as_str()))),
             (None, Some(_)) => out.push_str(",\"cursor\":null"),
             (None, None) => {}
@@ -175,7 +152,7 @@ async fn collect(work: &Work, mut chain: Chain) -> Result<(Spliced, Option<Strin
         let span = page.map(|p| p.span()).unwrap_or_default();
         out.add(response.body.get(span).unwrap_or_default());
     }
-    Ok((out, chain.cursor, attempts))
+    Ok((out, chain.walk.cursor, attempts))
 }
 
 pub async fn run(work: &Work) -> Result<Response, Error> {

@@ -94,9 +94,9 @@ pub fn item(api: &str, json: &Bytes, mode: Mode) -> Result<Item, Error> {
         .find_map(|key| members.remove(key).map(|id| (key, id)))
         .ok_or_else(|| Error::argument("an item to be updated has neither id nor externalId nor instanceId"))?;
     let id = String::from_utf8_lossy(&id).into_owned();
-    let name = Some(Bytes::from(format!("{{\"{key}\":{id}}}")));
+    let name = format!("{{\"{key}\":{id}}}");
     if members.contains_key("update") {
-        return Ok(Item { json: json.clone(), name });
+        return Ok(Item::named(json.clone(), name));
     }
     // The type of a source stands beside its name, and says which properties it has.
     let kind = if api == "hosted_extractors.sources" { members.remove("type") } else { None };
@@ -104,7 +104,7 @@ pub fn item(api: &str, json: &Bytes, mode: Mode) -> Result<Item, Error> {
     let api = text.map_or_else(|| api.to_owned(), |text| format!("{api} {text}"));
     let Some(list) = PROPERTIES.iter().find(|p| p.0 == api) else {
         // Nothing is known of its properties: the service judges what was given.
-        return Ok(Item { json: json.clone(), name });
+        return Ok(Item::named(json.clone(), name));
     };
     let list = match list.1.split_once('|') {
         Some((_, few)) if key == "instanceId" => few,
@@ -113,7 +113,7 @@ pub fn item(api: &str, json: &Bytes, mode: Mode) -> Result<Item, Error> {
     };
     let update = changes(list, &members, mode);
     let kind = kind.map(|k| format!("\"type\":{},", String::from_utf8_lossy(&k))).unwrap_or_default();
-    Ok(Item { json: format!("{{{kind}\"{key}\":{id},\"update\":{{{update}}}}}").into(), name })
+    Ok(Item::named(format!("{{{kind}\"{key}\":{id},\"update\":{{{update}}}}}"), name))
 }
 
 fn changes(list: &str, given: &BTreeMap<String, Bytes>, mode: Mode) -> String {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::unusable;
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::http::Response;
 
 /// The members of an object, in the order of their names; `None` if it is none. Of a name given twice the last counts.
@@ -40,12 +40,16 @@ pub fn cursor(page: &BTreeMap<String, Bytes>) -> Option<String> {
     cursor.flatten().filter(|c| !c.is_empty())
 }
 
+pub fn not_understood(what: &str) -> Error {
+    Error::new(Status::Decode, format!("the answer was not understood: {what}; check base_url"))
+}
+
 /// What `find` finds in the answer.
 pub fn understood<T>(response: Response, what: &str, find: impl FnOnce(&Bytes) -> Option<T>) -> Result<T, Error> {
     let (body, answer) = response.parted();
     find(&body).ok_or_else(|| {
         let mut error = unusable(&answer, what);
-        error.set_message(format!("the answer was not understood: {what}; check base_url"));
+        error.set_message(not_understood(what).message());
         error
     })
 }

@@ -146,6 +146,16 @@ impl Work {
         }
     }
 
+    /// The argument `limit` where it is the library's: how many are wanted.
+    pub fn own_limit(&self) -> Result<usize, Error> {
+        match self.own("limit") {
+            None | Some("null" | "-1") => Ok(usize::MAX),
+            Some(n) => {
+                n.parse().map_err(|_| Error::argument("arguments.limit must be a whole number, or null for all"))
+            }
+        }
+    }
+
     /// Refuses what would go nowhere.
     pub fn no_members(&self) -> Result<(), Error> {
         if self.arguments.members.is_empty() {

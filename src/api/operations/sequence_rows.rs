@@ -6,10 +6,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::chunks::Item;
+use super::cursors::Walk;
 use super::run::{Work, combined};
 use super::{raw, table};
 use crate::api::outgoing::Payload;
-use crate::error::{Error, Status};
+use crate::error::Error;
 use crate::http::Response;
 
 /// Most rows of a request, and most values.
@@ -46,7 +47,7 @@ pub fn items(given: &[Bytes], verb: &str) -> Result<Vec<Item>, Error> {
             let numbers: Vec<Bytes> = part.iter().map(number).collect();
             let name = format!("{{\"{key}\":{id},\"rows\":[{}]}}", text(&numbers));
             let json = format!("{{{rest}\"rows\":[{}]}}", text(part));
-            out.push(Item { json: json.into(), name: Some(name.into()) });
+            out.push(Item::named(json, name));
         }
     }
     Ok(out)
@@ -61,33 +62,27 @@ fn text(parts: &[Bytes]) -> String {
     String::from_utf8_lossy(&parts.join(&b',')).into_owned()
 }
 
-/// One page after the other, from `cursor` on.
+/// One page after the other, from the walk's cursor on.
 struct Pages<'a> {
     work: &'a Work,
-    cursor: Option<String>,
+    walk: Walk,
     attempts: u32,
 }
 
 impl Pages<'_> {
-    /// The members of the next page, and its rows; afterwards `cursor` says whether there are more.
+    /// The members of the next page, and its rows; afterwards the walk says whether there are more.
     async fn next(&mut self, most: usize) -> Result<(BTreeMap<String, Bytes>, Vec<Bytes>), Error> {
-        let cursor = self.cursor.as_deref().map(|c| format!(",\"cursor\":{}", raw::quoted(c))).unwrap_or_default();
+        let cursor = self.walk.cursor.as_deref().map(|c| format!(",\"cursor\":{}", raw::quoted(c))).unwrap_or_default();
         let body = self.work.arguments.body(&format!("\"limit\":{most}{cursor}"));
         let response = self.work.send(self.work.arguments.address(""), Payload::Json(body)).await?;
         self.attempts += response.attempts;
+        let status = response.status;
         let (page, rows) = raw::understood(response, "it has no rows", |body| {
             let mut page = raw::members(body)?;
             let rows = raw::elements(&page.remove("rows")?)?;
             Some((page, rows))
         })?;
-        let next = raw::cursor(&page);
-        if next.is_some() && next == self.cursor {
-            return Err(Error::new(
-                Status::Decode,
-                "the service gave the same cursor twice: the list of rows would never end",
-            ));
-        }
-        self.cursor = next;
+        self.walk.step(raw::cursor(&page), status)?;
         Ok((page, rows))
     }
 }
@@ -95,11 +90,8 @@ impl Pages<'_> {
 /// All rows of a range, or so many: `{"id":…,"columns":[…],"rows":[…]}`.
 pub async fn retrieve(work: &Work) -> Result<Response, Error> {
     let started = Instant::now();
-    let mut left = match work.own("limit") {
-        None | Some("null" | "-1") => usize::MAX,
-        Some(n) => n.parse().map_err(|_| Error::argument("arguments.limit must be a whole number, or null for all"))?,
-    };
-    let mut pages = Pages { work, cursor: None, attempts: 0 };
+    let mut left = work.own_limit()?;
+    let mut pages = Pages { work, walk: Walk::default(), attempts: 0 };
     let mut head = None;
     let mut rows: Vec<Bytes> = Vec::new();
     while left > 0 {
@@ -109,7 +101,7 @@ pub async fn retrieve(work: &Work) -> Result<Response, Error> {
         left -= some.len();
         head.get_or_insert(page);
         rows.extend(some);
-        if pages.cursor.is_none() {
+        if pages.walk.cursor.is_none() {
             break;
         }
     }
@@ -132,7 +124,7 @@ pub async fn delete_range(work: &Work) -> Result<Response, Error> {
     let key = ["id", "externalId"].into_iter().find_map(|key| given.get(key).map(|id| (key, id)));
     let key = key.map(|(key, id)| format!("\"{key}\":{}", String::from_utf8_lossy(id)));
     let key = key.ok_or_else(|| Error::argument("arguments hold neither id nor externalId"))?;
-    let mut pages = Pages { work, cursor: None, attempts: 0 };
+    let mut pages = Pages { work, walk: Walk::default(), attempts: 0 };
     let mut deleted = 0;
     loop {
         let (_, rows) = pages.next(ROWS).await?;
@@ -149,7 +141,7 @@ pub async fn delete_range(work: &Work) -> Result<Response, Error> {
             pages.attempts += sent.attempts;
             deleted += numbers.len();
         }
-        if pages.cursor.is_none() {
+        if pages.walk.cursor.is_none() {
             return Ok(combined(format!("{{\"deleted\":{deleted}}}").into_bytes(), pages.attempts, started));
         }
     }

@@ -30,9 +30,7 @@ pub async fn upsert(api: &str, objects: &[Bytes], mode: Mode, ways: &Ways<'_>) -
     if absent.is_empty() {
         return Ok((items, outcome));
     }
-    let to_create = pick(&absent, |i| {
-        Some(Item { json: objects.get(i)?.clone(), name: items.get(i).map(|item| item.name().clone()) })
-    });
+    let to_create = pick(&absent, |i| Some(Item { json: objects.get(i)?.clone(), ..items.get(i)?.clone() }));
     let to_update = pick(&again, |i| items.get(i).cloned());
     for (positions, some, (limits, post)) in [(absent, to_create, ways.create), (again, to_update, ways.update)] {
         if !some.is_empty() && !ended(&outcome) {

@@ -42,7 +42,10 @@ pub async fn run(work: &Work, kind: Job) -> Result<Response, Error> {
     };
     let begun = work.send(work.arguments.address(""), Payload::Json(work.arguments.body(&more))).await?;
     let mut attempts = begun.attempts;
-    let (mut job, id) = raw::understood(begun, NO_JOB, |job| Some((job.clone(), raw::members(job)?.remove("id")?)))?;
+    let (mut job, id) = raw::understood(begun, NO_JOB, |job| {
+        status(job)?;
+        Some((job.clone(), raw::members(job)?.remove("id")?))
+    })?;
     let id = String::from_utf8_lossy(&id).into_owned();
     while !ended(&job, kind) {
         watched(sleep(every), work.deadline, work.cancel.as_ref())
@@ -85,9 +88,14 @@ async fn look(work: &Work, kind: Job, id: &str) -> Result<(Bytes, u32), Error> {
     };
     let response = work.send_as(operation, address, payload).await?;
     let attempts = response.attempts;
-    let job = raw::understood(response, NO_JOB, |body| match kind {
-        Job::Workflow => Some(body.clone()),
-        _ => raw::items(body)??.into_iter().next(),
+    let job = raw::understood(response, NO_JOB, |body| {
+        let job = match kind {
+            Job::Workflow => body.clone(),
+            _ => raw::items(body)??.into_iter().next()?,
+        };
+        // Without a status nobody knows whether it has ended.
+        status(&job)?;
+        Some(job)
     })?;
     Ok((job, attempts))
 }
@@ -99,9 +107,12 @@ fn below(work: &Work, what: &str, id: &str) -> Result<String, Error> {
     Ok(format!("{function}{what}{id}"))
 }
 
+fn status(job: &Bytes) -> Option<String> {
+    serde_json::from_slice(&raw::members(job)?.remove("status")?).ok()
+}
+
 fn ended(job: &Bytes, kind: Job) -> bool {
-    let status = raw::members(job).and_then(|mut m| m.remove("status"));
-    let status = status.and_then(|s| serde_json::from_slice::<String>(&s).ok()).unwrap_or_default();
+    let status = status(job).unwrap_or_default();
     let going: &[&str] = match kind {
         Job::Transformation => &["created", "running"],
         Job::Function | Job::Workflow => &["running"],

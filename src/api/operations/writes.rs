@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::patches::{self, Mode};
 use super::run::{SPLIT, Work, combined};
 use super::table::Operation;
-use super::{hierarchy, raw, sequence_rows, upsert};
+use super::{hierarchy, point_items, raw, sequence_rows, upsert};
 use crate::api::outgoing::Payload;
 use crate::error::Error;
 use crate::http::Response;
@@ -26,12 +26,13 @@ pub async fn run(work: &Work, given: Vec<Bytes>) -> Result<Response, Error> {
     let (resource, verb) = work.operation.name.rsplit_once('.').unwrap_or_default();
     let mut items: Vec<Item> = match (work.operation.name, verb) {
         ("sequences.data.insert" | "sequences.data.delete", _) => sequence_rows::items(&given, verb)?,
+        ("time_series.data.insert", _) => point_items::items(&given)?,
         ("raw.rows.insert", _) => given.into_iter().map(row).collect::<Result<_, _>>()?,
         (_, "update") => {
             let mode = mode(work, Mode::ReplaceIgnoreNull)?;
             given.iter().map(|json| patches::item(resource, json, mode)).collect::<Result<_, _>>()?
         }
-        _ => given.into_iter().map(|json| Item { json, name: None }).collect(),
+        _ => given.into_iter().map(|json| Item::of(json)).collect(),
     };
     let limits = limits(work, work.operation);
     let plan = match work.operation.name {
@@ -45,7 +46,7 @@ pub async fn run(work: &Work, given: Vec<Bytes>) -> Result<Response, Error> {
 pub async fn hierarchy(work: &Work, given: Vec<Bytes>) -> Result<Response, Error> {
     let limits = limits(work, work.operation);
     let plan = hierarchy::plan(&given, &limits, work.own_flag("ignoreOrphans")?)?;
-    let mut items: Vec<Item> = given.into_iter().map(|json| Item { json, name: None }).collect();
+    let mut items: Vec<Item> = given.into_iter().map(|json| Item::of(json)).collect();
     send(work, &mut items, &plan, &limits).await
 }
 
@@ -114,7 +115,7 @@ fn row(json: Bytes) -> Result<Item, Error> {
         .filter(|key| key.starts_with(b"\""))
         .ok_or_else(|| Error::argument("a row of items has no key that is text: {\"key\":\"k\",\"columns\":{}}"))?;
     let name = [&b"{\"key\":"[..], &key, b"}"].concat();
-    Ok(Item { json, name: Some(name.into()) })
+    Ok(Item::named(json, name))
 }
 
 /// Nodes before the edges between them. What fits into one request goes in one, as the service makes the nodes first.
@@ -150,7 +151,7 @@ mod tests {
             'e' => r#"{"instanceType":"edge"}"#,
             _ => r#"{"instanceType":"node"}"#,
         };
-        kinds.chars().map(|kind| Item { json: json(kind).into(), name: None }).collect()
+        kinds.chars().map(|kind| Item::of(json(kind).into())).collect()
     }
 
     #[test]

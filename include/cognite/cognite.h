@@ -3286,6 +3286,44 @@ COGNITE_API uint64_t cognite_points_count(const cognite_points *points);
 COGNITE_API void cognite_points_clear(cognite_points *points);
 
 /**
+ * Frees a collection. NULL does nothing. Inserts that run go on and are told.
+ *
+ * @param points  The collection; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the collection. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_points_free(cognite_points *points);
+
+/**
+ * Turns times of another clock into milliseconds, always rounded down (also before 1970): no datapoint moves to a later
+ * millisecond, and those in order stay so.
+ *
+ * @param unit                One of COGNITE_TIME_*.
+ * @param times               `count` times. NULL only with `count` 0.
+ * @param count               How many.
+ * @param[out] timestamps_ms  Room for `count`; may be `times` itself. NULL only with `count` 0.
+ * @param[out] err            May be NULL.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT for a time outside 1900 to 2099, and `timestamps_ms` is written up to there.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_times(uint32_t unit,
+                                    const int64_t *times,
+                                    size_t count,
+                                    int64_t *timestamps_ms,
+                                    cognite_error **err);
+
+/**
+ * The OPC UA status code, as CDF keeps it, of an OPC DA quality. The vendor's byte and the limit bits are left out.
+ *
+ * @param quality  The quality as OPC DA gives it, such as 0xC0 for good.
+ * @return The status code.
+ *
+ * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API uint32_t cognite_points_status_of_opc_da(uint32_t quality);
+
+/**
  * Writes what was collected, and waits. The collection keeps it.
  *
  * It goes out in requests of at most 100,000 datapoints and 10,000 series, compressed, several at a time; of one series
@@ -3358,83 +3396,35 @@ COGNITE_CHECKED cognite_status cognite_points_insert_columns(cognite_client *cli
                                              cognite_error **err);
 
 /**
- * Turns times of another clock into milliseconds, always rounded down (also before 1970): no datapoint moves to a later
- * millisecond, and those in order stay so.
+ * Deletes ranges of datapoints, and waits. Any number of them: 10,000 go into one request. Each has a start and an end, in
+ * the forms of cognite_columns_read(); what is at the end stays. The response is `{"ranges":2,"requests":1}`; a failure
+ * lists the series as cognite_points_insert() does.
  *
- * @param unit                One of COGNITE_TIME_*.
- * @param times               `count` times. NULL only with `count` 0.
- * @param count               How many.
- * @param[out] timestamps_ms  Room for `count`; may be `times` itself. NULL only with `count` 0.
- * @param[out] err            May be NULL.
- * @return `COGNITE_OK`; INVALID_ARGUMENT for a time outside 1900 to 2099, and `timestamps_ms` is written up to there.
- *
- * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
- */
-COGNITE_CHECKED cognite_status cognite_points_times(uint32_t unit,
-                                    const int64_t *times,
-                                    size_t count,
-                                    int64_t *timestamps_ms,
-                                    cognite_error **err);
-
-/**
- * The OPC UA status code, as CDF keeps it, of an OPC DA quality. The vendor's byte and the limit bits are left out.
- *
- * @param quality  The quality as OPC DA gives it, such as 0xC0 for good.
- * @return The status code.
- *
- * **Blocks:** no. **Threads:** any. **Owns:** nothing. **Since:** 0.1.0
- */
-COGNITE_API uint32_t cognite_points_status_of_opc_da(uint32_t quality);
-
-/**
- * Frees a collection. NULL does nothing. Inserts that run go on and are told.
- *
- * @param points  The collection; not used afterwards.
- *
- * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the collection. **Since:** 0.1.0
- */
-COGNITE_API void cognite_points_free(cognite_points *points);
-
-/**
- * Reads datapoints or aggregates of any number of series into columns, and waits. The query is in the service's own words,
- * but without its limits: what does not fit into one answer is asked for piece by piece, several requests at a time.
- *
- *     {"items": [{"externalId": "a"}, {"id": 5, "limit": 10}, {"instanceId": {"space": "s", "externalId": "x"}}],
- *      "start": "2w-ago", "end": "now", "limit": null, "includeStatus": true, "ignoreBadDataPoints": false,
- *      "treatUncertainAsBad": true, "includeOutsidePoints": false, "ignoreUnknownIds": false,
- *      "targetUnit": "temperature:deg_c", "targetUnitSystem": "SI",
- *      "aggregates": ["average", "max"], "granularity": "15m", "timeZone": "Europe/Oslo"}
- *
- * What an item does not say is taken from beside the items; one series may stand there without any. Times are milliseconds
- * since 1970, `now`, distances (`30s-ago`, `2w-ahead`: s, m, h, d, w) or RFC 3339. Without a start it begins in 1970,
- * without an end it ends now, without a limit (or with null) everything is read. `now` is the same for all series.
- *
- * When a request fails, the query fails; what was read until then is had with cognite_columns_of_error().
+ *     {"items": [{"externalId": "a", "start": "1d-ago", "end": "now"}, {"id": 5, "start": 0, "end": 1700000000000}]}
  *
  * @param client    The client. Not NULL.
- * @param query     JSON text. Not NULL.
+ * @param ranges    JSON text. Not NULL.
  * @param len       Its length in bytes.
  * @param limits    NULL: the client's.
- * @param[out] out  The columns, with the series in the order of the query. Not NULL.
+ * @param[out] out  The response; NULL: not wanted.
  * @param[out] err  May be NULL.
- * @return `COGNITE_OK`, NOT_FOUND (the error lists all that is missing), or as cognite_client_call().
+ * @return `COGNITE_OK`, PARTIAL, NOT_FOUND, or as cognite_client_call().
  *
  * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
  * **Since:** 0.1.0
  */
-COGNITE_CHECKED cognite_status cognite_columns_read(cognite_client *client,
-                                    const char *query,
-                                    size_t len,
-                                    const cognite_limits *limits,
-                                    cognite_columns **out,
-                                    cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_points_delete(cognite_client *client,
+                                     const char *ranges,
+                                     size_t len,
+                                     const cognite_limits *limits,
+                                     cognite_response **out,
+                                     cognite_error **err);
 
 /**
- * cognite_columns_read() that tells its result later. The response is `{"series":2,"points":300}`; its columns are had with
- * cognite_columns_of().
+ * cognite_points_delete() that tells its result later.
  *
  * @param client    The client. Not NULL.
- * @param query     JSON text. Not NULL.
+ * @param ranges    JSON text. Not NULL.
  * @param len       Its length in bytes.
  * @param limits    NULL: the client's.
  * @param notify    Whom to tell. Not NULL.
@@ -3443,56 +3433,12 @@ COGNITE_CHECKED cognite_status cognite_columns_read(cognite_client *client,
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_CHECKED cognite_status cognite_columns_read_async(cognite_client *client,
-                                          const char *query,
-                                          size_t len,
-                                          const cognite_limits *limits,
-                                          const cognite_notify *notify,
-                                          cognite_error **err);
-
-/**
- * Reads the newest datapoint of each series before a time, and waits. A series without one has an empty column.
- *
- *     {"items": [{"externalId": "a"}, {"id": 5, "before": "1d-ago"}], "before": "now", "includeStatus": true,
- *      "ignoreBadDataPoints": false, "treatUncertainAsBad": true, "targetUnit": "…", "ignoreUnknownIds": false}
- *
- * @param client    The client. Not NULL.
- * @param query     JSON text, as for cognite_columns_read(). Not NULL.
- * @param len       Its length in bytes.
- * @param limits    NULL: the client's.
- * @param[out] out  The columns, with the series in the order of the query. Not NULL.
- * @param[out] err  May be NULL.
- * @return `COGNITE_OK`, NOT_FOUND, or as cognite_client_call().
- *
- * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
- * **Since:** 0.1.0
- */
-COGNITE_CHECKED cognite_status cognite_columns_read_latest(cognite_client *client,
-                                           const char *query,
+COGNITE_CHECKED cognite_status cognite_points_delete_async(cognite_client *client,
+                                           const char *ranges,
                                            size_t len,
                                            const cognite_limits *limits,
-                                           cognite_columns **out,
+                                           const cognite_notify *notify,
                                            cognite_error **err);
-
-/**
- * cognite_columns_read_latest() that tells its result later; as cognite_columns_read_async().
- *
- * @param client    The client. Not NULL.
- * @param query     JSON text. Not NULL.
- * @param len       Its length in bytes.
- * @param limits    NULL: the client's.
- * @param notify    Whom to tell. Not NULL.
- * @param[out] err  May be NULL; set when the call is not accepted.
- * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
- *
- * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
- */
-COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client *client,
-                                                 const char *query,
-                                                 size_t len,
-                                                 const cognite_limits *limits,
-                                                 const cognite_notify *notify,
-                                                 cognite_error **err);
 
 /**
  * The columns that an asynchronous read brought. May be asked for any number of times; the memory is shared.
@@ -3648,35 +3594,45 @@ const uint8_t *cognite_columns_validity(const cognite_columns *columns,
 COGNITE_API void cognite_columns_free(cognite_columns *columns);
 
 /**
- * Deletes ranges of datapoints, and waits. Any number of them: 10,000 go into one request. Each has a start and an end, in
- * the forms of cognite_columns_read(); what is at the end stays. The response is `{"ranges":2,"requests":1}`; a failure
- * lists the series as cognite_points_insert() does.
+ * Reads datapoints or aggregates of any number of series into columns, and waits. The query is in the service's own words,
+ * but without its limits: what does not fit into one answer is asked for piece by piece, several requests at a time.
  *
- *     {"items": [{"externalId": "a", "start": "1d-ago", "end": "now"}, {"id": 5, "start": 0, "end": 1700000000000}]}
+ *     {"items": [{"externalId": "a"}, {"id": 5, "limit": 10}, {"instanceId": {"space": "s", "externalId": "x"}}],
+ *      "start": "2w-ago", "end": "now", "limit": null, "includeStatus": true, "ignoreBadDataPoints": false,
+ *      "treatUncertainAsBad": true, "includeOutsidePoints": false, "ignoreUnknownIds": false,
+ *      "targetUnit": "temperature:deg_c", "targetUnitSystem": "SI",
+ *      "aggregates": ["average", "max"], "granularity": "15m", "timeZone": "Europe/Oslo"}
+ *
+ * What an item does not say is taken from beside the items; one series may stand there without any. Times are milliseconds
+ * since 1970, `now`, distances (`30s-ago`, `2w-ahead`: s, m, h, d, w) or RFC 3339. Without a start it begins in 1970,
+ * without an end it ends now, without a limit (or with null) everything is read. `now` is the same for all series.
+ *
+ * When a request fails, the query fails; what was read until then is had with cognite_columns_of_error().
  *
  * @param client    The client. Not NULL.
- * @param ranges    JSON text. Not NULL.
+ * @param query     JSON text. Not NULL.
  * @param len       Its length in bytes.
  * @param limits    NULL: the client's.
- * @param[out] out  The response; NULL: not wanted.
+ * @param[out] out  The columns, with the series in the order of the query. Not NULL.
  * @param[out] err  May be NULL.
- * @return `COGNITE_OK`, PARTIAL, NOT_FOUND, or as cognite_client_call().
+ * @return `COGNITE_OK`, NOT_FOUND (the error lists all that is missing), or as cognite_client_call().
  *
  * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
  * **Since:** 0.1.0
  */
-COGNITE_CHECKED cognite_status cognite_points_delete(cognite_client *client,
-                                     const char *ranges,
-                                     size_t len,
-                                     const cognite_limits *limits,
-                                     cognite_response **out,
-                                     cognite_error **err);
+COGNITE_CHECKED cognite_status cognite_columns_read(cognite_client *client,
+                                    const char *query,
+                                    size_t len,
+                                    const cognite_limits *limits,
+                                    cognite_columns **out,
+                                    cognite_error **err);
 
 /**
- * cognite_points_delete() that tells its result later.
+ * cognite_columns_read() that tells its result later. The response is `{"series":2,"points":300}`; its columns are had with
+ * cognite_columns_of().
  *
  * @param client    The client. Not NULL.
- * @param ranges    JSON text. Not NULL.
+ * @param query     JSON text. Not NULL.
  * @param len       Its length in bytes.
  * @param limits    NULL: the client's.
  * @param notify    Whom to tell. Not NULL.
@@ -3685,12 +3641,56 @@ COGNITE_CHECKED cognite_status cognite_points_delete(cognite_client *client,
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
  */
-COGNITE_CHECKED cognite_status cognite_points_delete_async(cognite_client *client,
-                                           const char *ranges,
+COGNITE_CHECKED cognite_status cognite_columns_read_async(cognite_client *client,
+                                          const char *query,
+                                          size_t len,
+                                          const cognite_limits *limits,
+                                          const cognite_notify *notify,
+                                          cognite_error **err);
+
+/**
+ * Reads the newest datapoint of each series before a time, and waits. A series without one has an empty column.
+ *
+ *     {"items": [{"externalId": "a"}, {"id": 5, "before": "1d-ago"}], "before": "now", "includeStatus": true,
+ *      "ignoreBadDataPoints": false, "treatUncertainAsBad": true, "targetUnit": "…", "ignoreUnknownIds": false}
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text, as for cognite_columns_read(). Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The columns, with the series in the order of the query. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, NOT_FOUND, or as cognite_client_call().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_latest(cognite_client *client,
+                                           const char *query,
                                            size_t len,
                                            const cognite_limits *limits,
-                                           const cognite_notify *notify,
+                                           cognite_columns **out,
                                            cognite_error **err);
+
+/**
+ * cognite_columns_read_latest() that tells its result later; as cognite_columns_read_async().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client *client,
+                                                 const char *query,
+                                                 size_t len,
+                                                 const cognite_limits *limits,
+                                                 const cognite_notify *notify,
+                                                 cognite_error **err);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

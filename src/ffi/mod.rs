@@ -47,9 +47,22 @@ pub mod shortcuts;
 pub mod operation;
 
 pub mod pages;
+
+pub mod column;
+
 pub mod points;
 
+pub mod points_units;
+
+pub mod points_insert;
+
+pub mod limits;
+
+pub mod points_delete;
+
 pub mod columns;
+
+pub mod columns_read;
 
 pub mod usage;
 

@@ -2,10 +2,11 @@
 
 use std::mem::offset_of;
 
-use cognite::ffi::columns::cognite_limits;
+use cognite::ffi::column::cognite_column;
+use cognite::ffi::limits::cognite_limits;
 use cognite::ffi::notify::cognite_notify;
 use cognite::ffi::operation::cognite_operation;
-use cognite::ffi::points::{cognite_column, cognite_insert};
+use cognite::ffi::points_insert::cognite_insert;
 use cognite::ffi::queue::cognite_completion;
 use cognite::ffi::request::cognite_request;
 

@@ -21,14 +21,18 @@ pub struct Latest {
     _place: Accepted,
 }
 
-pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Latest, Error> {
+fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Latest, Error> {
     let queries = parse(query, now_ms(), Ask::Latest)?;
     Ok(Latest { way: Way::new(client, "/latest", limits)?, queries, _place: client.accept_work()? })
 }
 
+/// The same, ready to run: the columns are the payload of the response.
+pub fn work(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Work, Error> {
+    accept(client, query, limits).map(Latest::run)
+}
+
 impl Latest {
-    /// The columns are the payload of the response.
-    pub fn run(self) -> Work {
+    fn run(self) -> Work {
         Box::pin(async move { self.go().await.map(response) })
     }
 

@@ -20,3 +20,5 @@ pub mod read;
 mod sender;
 pub mod time;
 mod windows;
+
+pub use crew::Work;

@@ -112,6 +112,11 @@ pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Rea
     Ok(read)
 }
 
+/// The same, ready to run: the columns are the payload of the response.
+pub fn work(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Work, Error> {
+    accept(client, query, limits).map(Read::run)
+}
+
 impl Read {
     fn first_round(&mut self) {
         let n = self.readings.len();
@@ -194,8 +199,7 @@ impl Read {
         json!({"items": asked.iter().map(item).collect::<Vec<_>>(), "ignoreUnknownIds": self.grouped})
     }
 
-    /// The columns are the payload of the response.
-    pub fn run(self) -> Work {
+    fn run(self) -> Work {
         Box::pin(async move { self.go().await.map(response) })
     }
 

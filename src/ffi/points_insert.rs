@@ -1,0 +1,174 @@
+//! Datapoints written: what was collected, or straight from the caller's columns.
+
+use std::time::Duration;
+
+use super::cancel::{CancelBox, cognite_cancel};
+use super::client::{ClientBox, cognite_client};
+use super::column::{cognite_column, column_of};
+use super::error::cognite_error;
+use super::guard::{Out, cognite_status, entry};
+use super::handle::{get, get_opt};
+use super::notify::{Sized, cognite_notify, finish, notify_of, read_sized};
+use super::points::{PointsBox, cognite_points};
+use super::response::cognite_response;
+use super::text::array;
+use crate::api::datapoints::insert::{self, Options};
+use crate::error::Error;
+use crate::runtime;
+
+/// How an insert is made. Read during the call only. Begin with COGNITE_INSERT_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct cognite_insert {
+    /// sizeof(cognite_insert), set by COGNITE_INSERT_INIT.
+    pub struct_size: usize,
+    /// For the whole insert with all its requests, in milliseconds up to a week; 0: the client's.
+    pub timeout_ms: u64,
+    /// Cancels the insert when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+    pub cancel: *mut cognite_cancel,
+    /// 1: numbers and texts go as JSON, as the service took them before protobuf: slower, for gateways that look inside.
+    pub json: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with struct_size; NULL pointers and zeros are all zero.
+unsafe impl Sized for cognite_insert {
+    const NAME: &'static str = "cognite_insert";
+    const FIRST: usize = size_of::<cognite_insert>();
+}
+
+/// # Safety
+/// `raw` is NULL or options whose pointers are live.
+unsafe fn options_of(raw: *const cognite_insert) -> Result<Options, Error> {
+    if raw.is_null() {
+        return Ok(Options::default());
+    }
+    // SAFETY: passed on to the caller of this function, here and below.
+    let o = unsafe { read_sized(raw, "options") }?;
+    if o.json > 1 || o.reserved != 0 {
+        return Err(Error::argument("options: json is 0 or 1, reserved is 0"));
+    }
+    // SAFETY: NULL or a live token.
+    let cancel = unsafe { get_opt::<CancelBox>(o.cancel, "options.cancel") }?;
+    Ok(Options { timeout: Duration::from_millis(o.timeout_ms), cancel: cancel.map(|c| c.0.clone()), json: o.json == 1 })
+}
+
+/// Writes what was collected, and waits. The collection keeps it.
+///
+/// It goes out in requests of at most 100,000 datapoints and 10,000 series, compressed, several at a time; of one series
+/// each request only after the one before it was taken, so that a series has no gaps. A point that is there already is
+/// overwritten. The response is `{"series":2,"points":300,"requests":1}`.
+///
+/// When requests fail, the others are made all the same (but not after a deadline, a cancel or a login that failed). The
+/// status is PARTIAL if datapoints were written, else that of the first failure. The error's JSON then has the series in
+/// four lists, `succeeded`, `failed`, `unknown` (in doubt) and `skipped` (not attempted); a series of which only the
+/// first datapoints were written has their number:
+///
+///     {"status":8,…,"succeeded":[{"externalId":"a"}],"failed":[{"externalId":"b","pointsApplied":100000}],
+///      "unknown":[{"id":3}],"skipped":[]}
+///
+/// @param client    The client. Not NULL.
+/// @param points    What to write. Not NULL.
+/// @param options   NULL: the usual.
+/// @param[out] out  The response; NULL: not wanted.
+/// @param[out] err  May be NULL.
+/// @return `COGNITE_OK`, PARTIAL, or as cognite_client_call().
+///
+/// **Blocks:** on the network, until the total timeout at most. **Threads:** any number on one client; one at a time on one
+/// collection. **Owns:** the caller the result. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_points_insert(
+    client: *mut cognite_client,
+    points: *const cognite_points,
+    options: *const cognite_insert,
+    out: *mut *mut cognite_response,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    // SAFETY: NULL or a place for the result.
+    let wanted = unsafe { Out::new(out) };
+    entry(err, || {
+        // SAFETY: NULL or live objects of the caller's.
+        let (client, points, options) =
+            unsafe { (get::<ClientBox>(client, "client")?, get::<PointsBox>(points, "points")?, options_of(options)?) };
+        let response = insert::blocking(&client.0, &points.0.columns(), &options)?;
+        if !out.is_null() {
+            finish(wanted, response);
+        }
+        Ok(())
+    })
+}
+
+/// cognite_points_insert() that tells its result later. The collection may be changed or freed at once.
+///
+/// @param client    The client. Not NULL.
+/// @param points    What to write. Not NULL.
+/// @param options   NULL: the usual.
+/// @param notify    Whom to tell. Not NULL.
+/// @param[out] err  May be NULL; set when the call is not accepted.
+/// @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+///
+/// **Blocks:** no. **Threads:** any number on one client; one at a time on one collection. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_points_insert_async(
+    client: *mut cognite_client,
+    points: *const cognite_points,
+    options: *const cognite_insert,
+    notify: *const cognite_notify,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    entry(err, || {
+        // SAFETY: NULL or live objects of the caller's.
+        let (client, points, options, notify) = unsafe {
+            let notify = notify_of(notify)?;
+            (get::<ClientBox>(client, "client")?, get::<PointsBox>(points, "points")?, options_of(options)?, notify)
+        };
+        let insert = insert::accept(&client.0, &points.0, &options)?;
+        runtime::spawn_notified(insert.run(), notify)
+    })
+}
+
+/// Writes columns straight from the caller's memory, and waits: cognite_points_insert() without a collection. However many
+/// datapoints there are, no more than a few megabytes are needed beside them: while requests are on their way, the next is
+/// encoded from the columns on the calling thread.
+///
+/// @param client    The client. Not NULL.
+/// @param columns   `count` pointers, none NULL. Those of one series are taken in their order. NULL only with `count` 0.
+/// @param count     How many.
+/// @param options   NULL: the usual.
+/// @param[out] out  The response; NULL: not wanted.
+/// @param[out] err  May be NULL.
+/// @return As cognite_points_insert().
+///
+/// **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+/// **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_points_insert_columns(
+    client: *mut cognite_client,
+    columns: *const *const cognite_column,
+    count: usize,
+    options: *const cognite_insert,
+    out: *mut *mut cognite_response,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    // SAFETY: NULL or a place for the result.
+    let wanted = unsafe { Out::new(out) };
+    entry(err, || {
+        // SAFETY: NULL or live objects of the caller's, and `count` pointers.
+        let (client, options, given) =
+            unsafe { (get::<ClientBox>(client, "client")?, options_of(options)?, array(columns, count, "columns")?) };
+        let mut columns = Vec::with_capacity(given.len());
+        for column in given {
+            // SAFETY: NULL or a column of the caller's.
+            columns.push(unsafe { column_of(*column, "columns") }?);
+        }
+        let response = insert::blocking(&client.0, &columns, &options)?;
+        if !out.is_null() {
+            finish(wanted, response);
+        }
+        Ok(())
+    })
+}

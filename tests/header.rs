@@ -126,10 +126,14 @@ fn status_constants_are_the_cores() {
     }
 }
 
-/// Nothing leaves the header that is not ours by name.
+/// Nothing leaves the header that is not ours by name, but for Arrow's interface, which is the same in every header.
 #[test]
 fn every_name_has_our_prefix() {
-    for line in committed().lines() {
+    let header = committed();
+    let (before, rest) = header.split_once("#ifndef ARROW_C_DATA_INTERFACE\n").unwrap();
+    let (arrow, after) = rest.split_once("\n#endif\n").unwrap();
+    assert!(arrow.lines().all(|l| !l.starts_with("#define ") || l.starts_with("#define ARROW_")));
+    for line in before.lines().chain(after.lines()) {
         if let Some(rest) = line.strip_prefix("#define ") {
             assert!(rest.starts_with("COGNITE_"), "{line}");
         }

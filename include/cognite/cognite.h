@@ -72,6 +72,41 @@
 #define COGNITE_CHECKED COGNITE_API
 #endif
 
+/* Arrow's C Data Interface, word for word and under its own guard: its other headers have the same. */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+  const char *format;
+  const char *name;
+  const char *metadata;
+  int64_t flags;
+  int64_t n_children;
+  struct ArrowSchema **children;
+  struct ArrowSchema *dictionary;
+  void (*release)(struct ArrowSchema *);
+  void *private_data;
+};
+
+struct ArrowArray {
+  int64_t length;
+  int64_t null_count;
+  int64_t offset;
+  int64_t n_buffers;
+  int64_t n_children;
+  const void **buffers;
+  struct ArrowArray **children;
+  struct ArrowArray *dictionary;
+  void (*release)(struct ArrowArray *);
+  void *private_data;
+};
+
+#endif
+
 /* What a struct with a struct_size begins with. */
 #define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL, NULL, 0}
 #define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, NULL}
@@ -3691,6 +3726,41 @@ COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client 
                                                  const cognite_limits *limits,
                                                  const cognite_notify *notify,
                                                  cognite_error **err);
+
+/**
+ * Hands one series to Arrow as its C Data Interface has it: a record batch, which is a struct array, with a column each of
+ *
+ * - `timestamp`: timestamp[ms, UTC], never missing;
+ * - `value`: float64 or large_utf8, with nulls where the value is missing; of states `numericValue` (int64) and
+ *   `stringValue` (large_utf8);
+ * - `status`: uint32, the codes as OPC UA has them, when the query included them (0: good) or one is not good;
+ * - of aggregates instead of the two above each under its name: float64 with nulls where the bucket has none, except
+ *   `maxDatapoint.timestamp` and its like (timestamp[ms, UTC]) and `maxDatapoint.status` (uint32).
+ *
+ * The schema's metadata has the series as cognite_columns_info() tells it, under the key `cognite`.
+ *
+ * Times, values, texts and missing marks are not copied. What is handed out shares them with `columns`, which may be freed
+ * before or after; the last of both frees the memory. It may be called any number of times for one series.
+ *
+ * The two structs are the ones of the interface, so Arrow's own header may be included before or after this one. They are
+ * moved to the caller, who calls their `release` once each (or hands them to an importer, such as pyarrow's
+ * `RecordBatch._import_from_c`, which does). A child may be moved out, as the interface has it.
+ *
+ * @param columns      The columns. Not NULL.
+ * @param series       Which one, from 0.
+ * @param[out] schema  Overwritten; its `release` is NULL on failure. Not NULL.
+ * @param[out] array   Overwritten; its `release` is NULL on failure. Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT, also for a number past the last series.
+ *
+ * **Blocks:** no. **Threads:** any number; `release` may be called from any one thread. **Owns:** the caller both structs.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_export_arrow(const cognite_columns *columns,
+                                            size_t series,
+                                            struct ArrowSchema *schema,
+                                            struct ArrowArray *array,
+                                            cognite_error **err);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

@@ -64,6 +64,8 @@ pub mod columns;
 
 pub mod columns_read;
 
+pub mod arrow;
+
 pub mod usage;
 
 pub mod metrics;

@@ -14,15 +14,18 @@ pub fn generate(root: &Path) -> Result<String, String> {
     Ok(readable(&text))
 }
 
-/// Three things cbindgen has no option for: both attributes of a function in one macro, as compilers differ in the order
-/// they take them in, the typedef names of the handles in prototypes, and intptr_t (a handle of the system) for isize.
+/// Four things cbindgen has no option for: both attributes of a function in one macro, as compilers differ in the order
+/// they take them in, the typedef names of the handles in prototypes, intptr_t (a handle of the system) for isize, and
+/// the tags of Arrow's structs.
 fn readable(text: &str) -> String {
     let text = text
         .replace("COGNITE_API\nCOGNITE_NODISCARD\n", "COGNITE_CHECKED ")
         // Short prototypes come on one line.
         .replace("COGNITE_API COGNITE_NODISCARD ", "COGNITE_CHECKED ")
         .replace("COGNITE_API\ncognite_", "COGNITE_API cognite_")
-        .replace("ptrdiff_t", "intptr_t");
+        .replace("ptrdiff_t", "intptr_t")
+        .replace(" ArrowSchema *schema", " struct ArrowSchema *schema")
+        .replace(" ArrowArray *array", " struct ArrowArray *array");
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(at) = rest.find("struct cognite_") {

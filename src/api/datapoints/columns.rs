@@ -244,6 +244,8 @@ pub struct Series {
     pub found: bool,
     /// All points asked for are here.
     pub complete: bool,
+    /// Status codes were asked for.
+    pub with_status: bool,
 }
 
 /// The result of a query: its series in the order they were asked for.

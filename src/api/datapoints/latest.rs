@@ -75,6 +75,7 @@ impl Latest {
             series.info = info(answer);
             series.found = true;
             series.complete = true;
+            series.with_status = query.with_status();
             for point in answer.get("datapoints").and_then(Value::as_array).into_iter().flatten() {
                 push(point, &series.info, &mut series.points).ok_or_else(|| decode("a datapoint is damaged"))?;
             }

@@ -5,6 +5,7 @@ pub mod columns;
 mod crew;
 mod deflate;
 pub mod delete;
+pub mod fields;
 mod huffman;
 pub mod insert;
 mod json_write;

@@ -101,6 +101,10 @@ impl Query {
         }
     }
 
+    pub fn with_status(&self) -> bool {
+        self.also.get("includeStatus").is_some()
+    }
+
     /// Milliseconds from one point to the next at least.
     pub fn step(&self) -> i64 {
         match &self.granularity {

@@ -58,6 +58,7 @@ impl Reading {
             time_zone: query.time_zone.clone().filter(|_| !query.aggregates.is_empty()),
             aggregates: query.columns.iter().map(|c| c.name).collect(),
             points: empty(),
+            with_status: query.with_status(),
             ..Series::default()
         };
         Self { series, windows: BTreeMap::new(), before: empty(), after: empty(), received: 0, shape: None, query }

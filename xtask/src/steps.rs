@@ -49,7 +49,7 @@ pub fn timed(c: &mut Command, limit: Duration) -> Res<()> {
     }
 }
 
-/// The official SDK works with the emulator, and reads what the C library wrote.
+/// The official SDK works with the emulator, and reads what the C library wrote; Arrow's library imports its columns.
 pub fn python() -> Res<()> {
     let python = venv()?;
     for script in ["python_sdk.py", "python_areas.py"] {
@@ -65,6 +65,11 @@ pub fn python() -> Res<()> {
     let written = demo::run_historian(&program, &emulator, 3)?;
     let mut c = Command::new(&python);
     c.arg(sh::root().join("xtask/python/check_historian.py")).arg(written.to_string()).envs(emulator.env());
+    timed(c.stdin(Stdio::null()), Duration::from_secs(120))?;
+
+    let library = sh::build_library(false)?.join("libcognite.so");
+    let mut c = Command::new(&python);
+    c.arg(sh::root().join("xtask/python/check_arrow.py")).arg(library).envs(emulator.env());
     timed(c.stdin(Stdio::null()), Duration::from_secs(120))
 }
 
@@ -72,12 +77,12 @@ pub fn python() -> Res<()> {
 pub fn venv() -> Res<PathBuf> {
     let dir = sh::target().join("venv");
     let python = dir.join("bin/python");
-    let done = dir.join(PYTHON_SDK);
+    let done = dir.join([PYTHON_SDK, "pyarrow"].join("+"));
     if !done.exists() {
         sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
         let mut pip = Command::new(&python);
-        // pandas: the SDK's own data frames, which its tests against the emulator use
-        sh::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK, "pandas"]))?;
+        // pandas: the SDK's own data frames, which its tests against the emulator use; pyarrow: imports what we export
+        sh::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK, "pandas", "pyarrow"]))?;
         fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
     }
     Ok(python)

@@ -3124,6 +3124,10 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
  *   - `assets.create_hierarchy`: parents, named by `parentExternalId`, before their children. Cycles, duplicates and
  *     parents that are not among the items (unless `ignoreOrphans`) are told of before anything is sent.
  *   - `assets.retrieve_subtree`: the asset `id` or `externalId` and what is below it, down to `depth`.
+ *   - `data_modeling.instances.query_all`: a query with all pages of each result set, `{"items":{"a":[…],…}}`. A page is as
+ *     long as the set's `limit` in `with` says; what starts from a set is read through for each page of that. `limit` is how
+ *     many are wanted of each set; `more` then names the sets of which there is more.
+ *   - `data_modeling.instances.sync_all`: all changes since `cursors`, or at least `limit`, with `nextCursor` for the next time.
  *   - `sequences.data.retrieve` (all rows, or `limit`) and `sequences.data.delete_range` (`start`, `end`).
  *   - `transformations.run_and_wait`, `functions.call_and_wait`, `workflows.executions.run_and_wait`: looks every
  *     `pollMs` (1000) until the job has ended, well or not, and gives what the service says of it. When the wait is cut
@@ -3180,7 +3184,8 @@ COGNITE_CHECKED cognite_status cognite_client_operate_async(cognite_client *clie
  *
  * `shape` is list, items, one, binary, upload or composite (then with `base` and `also`, no path); `identifiers` name what addresses an element; `ignoreUnknownIds` says
  * where it goes, if it is taken; `query` names the members of a POST's arguments that go into the query; `retry` is read
- * (changes nothing), again (twice is the same as once) or once; `version` is the `cdf-version` sent, if not the config's;
+ * (changes nothing), again (twice is the same as once) or once; `version` is the `cdf-version` sent, if not the config's,
+ * where it has `versionWhen` only if one of these arguments is given, or has this value (`"debug.includePlan=true"`);
  * `answers` what is asked for if not JSON. A path that begins with `//` lies below the base URL, with `@` on the host of
  * organizations, else below the project. What does not apply is absent.
  *

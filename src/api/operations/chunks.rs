@@ -58,7 +58,7 @@ impl Plan {
 }
 
 /// Most datapoints of a request.
-pub const MOST_POINTS: usize = 100_000;
+pub(super) const MOST_POINTS: usize = 100_000;
 
 /// What a request may hold, and how many there may be at a time.
 #[derive(Clone, Copy, Debug)]

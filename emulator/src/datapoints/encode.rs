@@ -63,6 +63,13 @@ impl Serialize for Found<'_> {
     }
 }
 
+impl Found<'_> {
+    /// The datapoints alone.
+    pub fn list(&self) -> Value {
+        serde_json::to_value(List(self)).unwrap_or_default()
+    }
+}
+
 struct List<'a>(&'a Found<'a>);
 
 impl Serialize for List<'_> {

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use serde_json::Value;
 
+use super::changes::What;
 use super::proto;
 use super::series::{Batch, Kind, Series, Values};
 use super::states::StateSet;
 use super::status::{self, Category, Mark, category};
-use super::subscriptions::What;
 use super::time::{MAX_TIME, MIN_TIME};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
@@ -130,7 +130,7 @@ pub fn insert(state: &State, call: &Call) -> Result<Reply> {
     let cost = batches.iter().map(|(_, _, b)| b.cost()).sum();
     data.room_for_datapoints(cost)?;
     for (id, kind, batch) in batches {
-        data.changes.add(id, || What::Upserts(batch.ts.clone()));
+        data.changes.add(id, || What::Upserts(Series::of(kind, batch.clone())));
         let series = data.series.entry(id).or_insert_with(|| Series::new(kind));
         let before = series.cost();
         series.upsert(batch);

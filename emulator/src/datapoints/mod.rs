@@ -1,6 +1,7 @@
 //! `/timeseries/data`: datapoints and their aggregates.
 
 mod aggregate;
+pub mod changes;
 mod encode;
 mod insert;
 pub mod nodes;

@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::states;
-use super::subscriptions::What;
+use super::{changes, states};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::Special;
@@ -79,13 +78,16 @@ pub fn stored(data: &mut Data, key: &Key) {
     // Its room is the node's.
     let freed = data.table_mut(TABLE).put(id, row, 0);
     data.release(u64::from(pending.is_some()), freed);
+    changes::changed(data, id);
 }
 
 /// Called when a node is gone: so are the datapoints.
 pub fn removed(data: &mut Data, key: &Key) {
     let name = Identifier::Instance(key.1.clone(), key.2.clone());
     let Some(id) = data.table(TABLE).filter(|_| !key.0).and_then(|t| t.resolve(&name)) else { return };
-    data.table_mut(TABLE).remove(id);
+    if let Some(row) = data.table_mut(TABLE).remove(id) {
+        changes::gone(data, id, &row.value);
+    }
     forget(data, id);
 }
 
@@ -95,7 +97,6 @@ pub fn forget(data: &mut Data, id: i64) {
         data.datapoints = data.datapoints.saturating_sub(series.cost());
     }
     data.pending.retain(|_, pending| *pending != id);
-    data.changes.add(id, || What::Gone);
 }
 
 /// Whether the time series API may change, or without a new row delete, the time series.

@@ -37,7 +37,7 @@ pub struct Series {
 }
 
 /// Checked datapoints on their way in, in any order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Batch {
     pub ts: Vec<i64>,
     pub values: Values,
@@ -95,6 +95,12 @@ impl Batch {
 impl Series {
     pub fn new(kind: Kind) -> Self {
         Self { ts: Vec::new(), values: Values::new(kind), marks: Marks::new(), text_bytes: 0 }
+    }
+
+    pub fn of(kind: Kind, batch: Batch) -> Self {
+        let mut series = Self::new(kind);
+        series.upsert(batch);
+        series
     }
 
     pub fn len(&self) -> usize {

@@ -9,6 +9,7 @@ use crate::error::{ApiError, Result};
 
 const MAX_DEPTH: usize = 20;
 
+#[derive(Clone)]
 pub enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),

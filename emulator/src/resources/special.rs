@@ -241,7 +241,14 @@ pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -
     Ok(all)
 }
 
-pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
+/// Called when a row was made or changed.
+pub fn after_put(data: &mut Data, kind: &Kind, id: i64) {
+    if kind.special == Special::TimeSeries {
+        crate::datapoints::changes::changed(data, id);
+    }
+}
+
+pub fn after_delete(data: &mut Data, kind: &Kind, id: i64, row: Option<&Object>) {
     if kind.special == Special::File {
         crate::areas::files::forget(data, id);
     }
@@ -249,6 +256,7 @@ pub fn after_delete(data: &mut Data, kind: &Kind, id: i64) {
         crate::areas::sequence_rows::forget(data, id);
     }
     if kind.special == Special::TimeSeries {
+        row.inspect(|row| crate::datapoints::changes::gone(data, id, row));
         crate::datapoints::nodes::forget(data, id);
     }
 }

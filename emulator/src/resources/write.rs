@@ -56,6 +56,7 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
     for ((id, value), weight) in ids.iter().zip(fresh).zip(weights) {
         special::on_put(data, kind, *id, &value);
         data.table_mut(kind.path).put(*id, value, weight);
+        special::after_put(data, kind, *id);
     }
     Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, false)).collect())
 }
@@ -157,6 +158,7 @@ pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         let weight = map_weight(&value);
         let freed = data.table_mut(kind.path).put(id, value, weight);
         data.release(0, freed);
+        special::after_put(data, kind, id);
     }
     Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, false)).collect())
 }
@@ -221,10 +223,9 @@ pub fn delete(data: &mut Data, kind: &'static Kind, items: &[Object], body: &Obj
     let ids = special::before_delete(data, kind, ids, check::flag(body, "recursive")?)?;
     for id in ids {
         special::on_remove(data, kind, id);
-        if let Some(row) = data.table_mut(kind.path).remove(id) {
-            data.release(1, row.weight);
-        }
-        special::after_delete(data, kind, id);
+        let row = data.table_mut(kind.path).remove(id);
+        data.release(u64::from(row.is_some()), row.as_ref().map_or(0, |r| r.weight));
+        special::after_delete(data, kind, id, row.as_ref().map(|r| &r.value));
     }
     Ok(())
 }

@@ -43,6 +43,8 @@ cargo xtask COMMAND
                         the library as a guest: signals, fork, exit, unloading, defects (hosts), under the address and the
                         thread sanitizer, under Miri, on Windows by Wine; without an option all of it; --short: a little of
                         the hosts
+  aggregates [--rounds N] [--seed N]
+                        the emulator's datapoints, aggregates and states, compared with exact arithmetic and the Python SDK
   abi [--header-only]   programs of the last release go on working; size and needs of the release build
   header [--check]      make include/cognite/cognite.h and the ledger abi/symbols.txt from the source, or compare them with it
   inventory --resources FILE [--write]
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some("abi") => abi::command(rest),
+        Some("aggregates") => steps::aggregates(rest),
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),

@@ -52,7 +52,7 @@ pub fn timed(c: &mut Command, limit: Duration) -> Res<()> {
 /// The official SDK works with the emulator, and reads what the C library wrote; Arrow's library imports its columns.
 pub fn python() -> Res<()> {
     let python = venv()?;
-    for script in ["python_sdk.py", "python_areas.py"] {
+    for script in ["python_sdk.py", "python_areas.py", "python_plant.py", "python_aggregates.py"] {
         let emulator = Emulator::start()?;
         let mut c = Command::new(&python);
         // They take the emulator's own start line, to test one that runs already.
@@ -71,6 +71,24 @@ pub fn python() -> Res<()> {
     let mut c = Command::new(&python);
     c.arg(sh::root().join("xtask/python/check_arrow.py")).arg(library).envs(emulator.env());
     timed(c.stdin(Stdio::null()), Duration::from_secs(120))
+}
+
+/// The long form of one of its scripts: aggregates of many series at random, by definition and by the SDK.
+pub fn aggregates(args: &[String]) -> Res<()> {
+    let (mut rounds, mut seed) = ("1000".to_owned(), "1".to_owned());
+    let mut args = args.iter();
+    while let Some(name) = args.next() {
+        let value = args.next().filter(|v| v.parse::<u32>().is_ok()).ok_or(format!("{name} needs a number"))?;
+        match name.as_str() {
+            "--rounds" => rounds.clone_from(value),
+            "--seed" => seed.clone_from(value),
+            _ => return Err(format!("unknown option {name}")),
+        }
+    }
+    let emulator = Emulator::start()?;
+    let mut c = Command::new(venv()?);
+    c.arg(sh::root().join("emulator/tests/python_aggregates.py")).args([rounds, seed]);
+    sh::run(c.env("EMULATOR", emulator.start_line()))
 }
 
 /// A virtual environment with the SDK, kept in the target folder; its interpreter.

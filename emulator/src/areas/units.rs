@@ -291,6 +291,12 @@ impl Conversion {
         if self.same { v } else { rounded((v + self.offsets.0) * self.ratio.0 / self.ratio.1 - self.offsets.1) }
     }
 
+    /// What is the sum of so many values.
+    pub fn sum(&self, v: f64, count: f64) -> f64 {
+        let ratio = self.ratio.0 / self.ratio.1;
+        if self.same { v } else { rounded((v + self.offsets.0 * count) * ratio - self.offsets.1 * count) }
+    }
+
     /// A difference, or with a power of two a variance.
     pub fn difference(&self, v: f64, power: i32) -> f64 {
         if self.same { v } else { rounded(v * self.ratio.0.powi(power) / self.ratio.1.powi(power)) }

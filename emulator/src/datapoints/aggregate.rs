@@ -141,7 +141,7 @@ impl AggregatePoint {
         for (_, which) in NAMES {
             let Some(v) = self.number(which) else { continue };
             let v = match which {
-                Aggregate::Sum => to.value(v / count) * count,
+                Aggregate::Sum => to.sum(v, count),
                 Aggregate::TotalVariation => to.difference(v, 1),
                 Aggregate::ContinuousVariance | Aggregate::DiscreteVariance => to.difference(v, 2),
                 _ if which.is_integer() => v,

@@ -3,6 +3,7 @@
 mod aggregate;
 pub mod changes;
 mod encode;
+mod expression;
 mod insert;
 pub mod nodes;
 pub mod proto;

@@ -60,6 +60,15 @@ impl Query {
         &self.key
     }
 
+    pub fn conversion(&self, row: &Object) -> Result<Option<Conversion>> {
+        self.target.of(row)
+    }
+
+    /// As many as there are.
+    pub fn unlimited(&mut self) {
+        self.limit = i64::MAX;
+    }
+
     /// What an item does not say, the body says for all.
     pub fn new(item: &Object, body: &Object, now: i64) -> Result<Self> {
         let get = |name: &str| item.get(name).or_else(|| body.get(name)).filter(|v| !v.is_null());

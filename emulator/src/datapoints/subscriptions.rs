@@ -30,7 +30,8 @@ pub static SETS: &[Set] = &[Set {
     noun: "subscriptions",
     numbered: false,
     required: "partitionCount",
-    ops: "GET:100 POST:1 byids:1",
+    // Documented are pages of 100, the official SDK asks for 1000.
+    ops: "GET:1000:100 POST:1 byids:1",
     make: Some(make),
     show: Some(|view, row| {
         let count = view.data.changes.members(text(row, "externalId")).len();
@@ -174,7 +175,7 @@ fn members(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         };
         names.chain(nodes).map(with_id).collect()
     };
-    Ok(Reply::ok(&page(&paging(call)?, 100, all.into_iter())?))
+    Ok(Reply::ok(&page(&paging(call)?, 1000, all.into_iter())?))
 }
 
 /// One request for data.

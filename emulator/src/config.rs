@@ -22,6 +22,10 @@ pub struct Config {
     pub tls_dir: Option<std::path::PathBuf>,
     /// Fault rules there are from the start.
     pub faults: Option<std::path::PathBuf>,
+    /// What is there from the start: `demo`, or `demo:NUMBER`.
+    pub seed: Option<String>,
+    /// Milliseconds since the epoch that the emulator's clock shows at the start.
+    pub clock: Option<i64>,
     /// Requests the journal keeps.
     pub journal: usize,
     pub limits: Limits,
@@ -60,6 +64,8 @@ impl Default for Config {
             tls: false,
             tls_dir: None,
             faults: None,
+            seed: None,
+            clock: None,
             journal: 1000,
             limits: Limits::default(),
         }

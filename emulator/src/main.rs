@@ -22,6 +22,8 @@ Usage: cognite-emulator [options]
   --tls                   HTTPS, with an authority of its own made at every start
   --tls-dir FOLDER        the same, and its certificate is written to FOLDER/ca.pem
   --faults FILE           fault rules there are from the start (JSON, as POST /_emulator/faults takes them)
+  --seed demo[:NUMBER]    begin with a plant: assets, time series with three days of data, and more
+  --clock MS              what the emulator's clock shows at the start, in milliseconds since the epoch (now)
   --journal N             most requests kept in the journal (1000)
   --token TEXT            a token that is always valid (none)
   --max-datapoints N      most datapoints kept in memory (200000000)
@@ -73,6 +75,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
                 config.tls_dir = Some(value()?.into());
             }
             "--faults" => config.faults = Some(value()?.into()),
+            "--seed" => config.seed = Some(value()?),
+            "--clock" => config.clock = Some(number(&name, &value()?)?),
             "--journal" => config.journal = number(&name, &value()?)?,
             "--token" => config.token = Some(value()?),
             "--max-datapoints" => config.limits.datapoints = number(&name, &value()?)?,

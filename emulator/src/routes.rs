@@ -16,6 +16,7 @@ use crate::call::{Call, Reply, decode, pairs};
 use crate::clock;
 use crate::error::ApiError;
 use crate::login_pages;
+use crate::page;
 use crate::state::State;
 
 type App = Shared<Arc<State>>;
@@ -29,6 +30,7 @@ impl IntoResponse for Reply {
 
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
+        .route("/", get(page::page))
         .route("/oauth2/token", post(token))
         .route("/{tenant}/oauth2/v2.0/token", post(token))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(login_pages::discovery))
@@ -45,6 +47,8 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_emulator/snapshots", get(snapshots))
         .route("/_emulator/snapshots/{*rest}", any(snapshot))
         .route("/_emulator/state", get(counts))
+        .route("/_emulator/series", get(page::list))
+        .route("/_emulator/series/{id}", get(page::plot))
         .route("/_emulator/violations", get(violations))
         .route("/_emulator/reset", post(reset))
         .route("/_emulator/faults", post(faults))
@@ -200,6 +204,7 @@ fn answer(outcome: Result<Value, ApiError>) -> Reply {
 async fn counts(Shared(state): App) -> Reply {
     let mut counts = state.read().counts();
     if let Value::Object(map) = &mut counts {
+        map.insert("project".into(), json!(state.config.project));
         map.insert("tokens_issued".into(), json!(state.auth().issued()));
         map.insert("faults_left".into(), json!(state.faults().left()));
     }

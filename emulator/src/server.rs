@@ -53,6 +53,12 @@ fn prepared(config: Config) -> io::Result<State> {
         let rules = serde_json::from_slice(&text)?;
         state.faults().set(rules, state.clock.now()).map_err(|e| io::Error::other(e.message))?;
     }
+    if let Some(now) = state.config.clock {
+        state.clock.order(json!({ "set": now }).to_string().as_bytes()).map_err(|e| io::Error::other(e.message))?;
+    }
+    if let Some(seed) = &state.config.seed {
+        crate::seed::plant(&state, seed).map_err(io::Error::other)?;
+    }
     Ok(state)
 }
 

@@ -121,6 +121,7 @@ impl Data {
             "resources": tables,
             "datapoints": datapoints,
             "series_with_datapoints": self.series.len(),
+            "instances": self.instances.all.len(),
             "raw": self.raw.counts(),
             "rows_total": self.resources,
             "bytes_estimated": self.bytes,

@@ -46,7 +46,7 @@ const STEPS: [Step; 16] = [
         run: || conformance::parity::command(&["--recorded".into()]),
     },
     Step { name: "python", what: "the official Python SDK against the emulator", run: steps::python },
-    Step { name: "browser", what: "an interactive login in chromium", run: browser::login },
+    Step { name: "browser", what: "in chromium: an interactive login, and the emulator's page", run: browser::step },
 ];
 
 fn clippy() -> Res<()> {

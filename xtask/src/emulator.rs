@@ -25,10 +25,15 @@ impl Drop for Emulator {
 
 impl Emulator {
     pub fn start() -> Res<Emulator> {
+        Self::with(&[])
+    }
+
+    /// With further options of its command line.
+    pub fn with(options: &[&str]) -> Res<Emulator> {
         sh::run(sh::cargo().args(["build", "--quiet", "--package", "cognite-emulator"]))?;
         let program = sh::target().join("debug/cognite-emulator");
         let mut command = Command::new(&program);
-        command.arg("--exit-with-parent").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("--exit-with-parent").args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
         let out = child.stdout.take().ok_or("the emulator has no standard output")?;
         let mut emulator = Emulator { child, ready: Json::Null };
@@ -70,7 +75,13 @@ impl Emulator {
 
     /// Orders faults, as its README describes them.
     pub fn faults(&self, rules: &str) -> Res<()> {
-        http(self.url(), "POST", "/_emulator/faults", rules).map(drop)
+        http(self.url(), "POST", "/_emulator/faults", "", rules).map(drop)
+    }
+
+    /// Calls the API of an emulator that was started with `--token` and this token.
+    pub fn post(&self, token: &str, path: &str, body: &str) -> Res<String> {
+        let headers = format!("authorization: Bearer {token}\r\n");
+        http(self.url(), "POST", &format!("/api/v1/projects/{}{path}", self.said("project")), &headers, body)
     }
 
     /// How many datapoints the emulator holds, by its own account.
@@ -87,11 +98,11 @@ impl Emulator {
 
 /// One GET without any client library: what is checked here is also the library.
 pub fn http_get(base: &str, path: &str) -> Res<String> {
-    http(base, "GET", path, "")
+    http(base, "GET", path, "", "")
 }
 
 /// A bare request to a server of ours: no more HTTP than that.
-fn http(base: &str, method: &str, path: &str, body: &str) -> Res<String> {
+fn http(base: &str, method: &str, path: &str, headers: &str, body: &str) -> Res<String> {
     let host = base.trim_start_matches("http://");
     let say = |e| format!("{method} {base}{path}: {e}");
     let mut socket = TcpStream::connect(host).map_err(say)?;
@@ -99,7 +110,7 @@ fn http(base: &str, method: &str, path: &str, body: &str) -> Res<String> {
     let length = body.len();
     write!(
         socket,
-        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
     )
     .map_err(say)?;
     let mut answer = Vec::new();
@@ -107,7 +118,7 @@ fn http(base: &str, method: &str, path: &str, body: &str) -> Res<String> {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("{method} {base}{path}: no HTTP answer"))?;
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    if !head.starts_with("HTTP/1.1 200") || chunked {
+    if !head.starts_with("HTTP/1.1 20") || chunked {
         return Err(format!("{method} {base}{path}: {head}"));
     }
     Ok(body.to_string())

@@ -39,6 +39,7 @@ const sorted = (list) => [...list].sort();
 
 const areas = {
   async access() {
+    await client.authenticate();
     const [first] = await client.get("/api/v1/token/inspect").then((r) => r.data.projects);
     assert.equal(first.projectUrlName, start.project);
     const project = await client.projects.retrieve(start.project);
@@ -210,6 +211,10 @@ const areas = {
       { id: made.id, update: { columns: { add: [{ externalId: "c", valueType: "DOUBLE" }], remove: [{ externalId: "b" }] } } },
     ]);
     assert.deepEqual(wider.columns.map((c) => c.externalId), ["a", "c"]);
+    const [named] = await client.sequences.update([
+      { id: made.id, update: { columns: { modify: [{ externalId: "c", update: { name: { set: "C" } } }] } } },
+    ]);
+    assert.equal(named.columns[1].name, "C");
     assert.equal((await client.sequences.retrieve([{ externalId: "q" }])).length, 1);
     await client.sequences.delete([{ externalId: "q" }]);
   },
@@ -320,8 +325,8 @@ const areas = {
     assert.deepEqual(second.items.all.map((i) => i.externalId), ["n3"]);
     const inspected = await client.instances.inspect({ items: [{ instanceType: "node", space: "js", externalId: "n3" }], inspectionOperations: { involvedViews: {}, involvedContainers: {} } });
     assert.equal(inspected.items[0].inspectionResults.involvedViews[0].externalId, "V");
-    const gone = await client.instances.delete([{ instanceType: "edge", space: "js", externalId: "e0" }]);
-    assert.equal(gone.items.length, 1);
+    await client.instances.delete([{ instanceType: "edge", space: "js", externalId: "e0" }]);
+    assert.equal((await client.instances.list({ instanceType: "edge" })).items.length, 4);
     await client.dataModels.delete([{ space: "js", externalId: "M", version: "1" }]);
     await client.views.delete([{ space: "js", externalId: "V", version: "1" }]);
   },
@@ -331,7 +336,7 @@ const areas = {
       { space: "js", externalId: "R", usedFor: "record", properties: { v: { type: { type: "float64" } } } },
     ]);
     const source = { type: "container", space: "js", externalId: "R" };
-    await client.streams.create({ externalId: "stream", settings: { template: { name: "BasicLiveData" } } });
+    await client.streams.create({ externalId: "stream", settings: { template: { name: "MutableLiveData" } } });
     assert.equal((await client.streams.list()).length, 1);
     assert.equal((await client.streams.retrieve({ externalId: "stream", includeStatistics: true })).externalId, "stream");
     const record = (n) => ({ space: "js", externalId: `r${n}`, sources: [{ source, properties: { v: n } }] });
@@ -378,7 +383,7 @@ const areas = {
     const box = { xMin: 0.1, xMax: 0.2, yMin: 0.1, yMax: 0.2 };
     const annotation = {
       annotatedResourceType: "file", annotatedResourceId: file.id, annotationType: "diagrams.AssetLink",
-      creatingApp: "js", creatingAppVersion: "1", creatingUser: null, status: "approved",
+      creatingApp: "js", creatingAppVersion: "1", creatingUser: "js", status: "approved",
       data: { assetRef: { externalId: "n1" }, text: "n1", textRegion: box },
     };
     const [made] = await client.annotations.create([annotation]);
@@ -434,7 +439,9 @@ const areas = {
     assert.equal((await geo.crs.retrieve([{ srid: 123456 }])).length, 1);
     assert.ok((await all(geo.crs.list({ filterCustomCRS: true }))).length >= 1);
     await geo.crs.delete([{ srid: 123456 }]);
-    const computed = await geo.compute.compute({ output: { p: { ewkt: "SRID=4326;POINT(1 2)" } } });
+    const computed = await geo.compute.compute({
+      output: { p: { stTransform: { geometry: { ewkt: "SRID=4326;POINT(1 2)" }, srid: 4326 } } },
+    });
     assert.ok(computed.items[0].p);
     await geo.feature.delete("road", [{ externalId: "f0" }]);
     await geo.featureType.delete([{ externalId: "road" }], { recursive: true });

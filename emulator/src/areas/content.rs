@@ -93,6 +93,13 @@ pub static SPECIALS: &[Special] = &[
         let content = plain_text(&data, id).ok_or_else(|| ApiError::bad("The emulator reads only plain text"))?;
         Ok(Reply { status: 200, content_type: "text/plain", body: content.into() })
     }),
+    // No longer described, but the official JavaScript SDK asks so.
+    ("GET", "documents/{}/content", |state, _, params| {
+        let data = state.read();
+        let id = document(&data, params)?;
+        let content = plain_text(&data, id).ok_or_else(|| ApiError::bad("The emulator reads only plain text"))?;
+        Ok(Reply { status: 200, content_type: "text/plain", body: content.into() })
+    }),
     ("GET", "documents/{}/preview/image/pages/{}", |state, _, params| {
         document(&state.read(), params)?;
         let image = base64::engine::general_purpose::STANDARD.decode(PNG).unwrap_or_default();

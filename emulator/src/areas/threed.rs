@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use crate::call::Reply;
 use crate::error::{ApiError, Result};
 use crate::generic::{SET, Set, Special, find, int, not_found, object, page, paging, put, rows, table_name};
+use crate::resources::items;
 use crate::resources::table::{EXTERNAL_ID, Object};
 use crate::state::{Data, State};
 
 const MODELS: &str = "3d/models";
 const REVISIONS: &str = "3d/models/{}/revisions";
+const MAPPINGS: &str = "3d/models/{}/revisions/{}/mappings";
 const NODES: i64 = 7;
 
 pub static SETS: &[Set] = &[
@@ -55,7 +57,7 @@ pub static SETS: &[Set] = &[
         ..SET
     },
     Set {
-        path: "3d/models/{}/revisions/{}/mappings",
+        path: MAPPINGS,
         noun: "asset mappings",
         key: &["nodeId", "assetId"],
         numbered: false,
@@ -112,6 +114,38 @@ pub static SPECIALS: &[Special] = &[
                     })
                 })
         })
+    }),
+    ("POST", "3d/models/{}/revisions/{}/nodes/byids", |state, call, params| {
+        let wanted = items(&mut call.object()?, 1000)?;
+        let (_, id) = revision(&state.read(), params)?;
+        let tree = tree(id % 1_000_000);
+        let found = |item: &Object| tree.iter().find(|n| n.get("id") == item.get("id")).cloned();
+        let (nodes, missing): (Vec<_>, Vec<_>) =
+            wanted.into_iter().map(|i| (found(&i), i)).partition(|f| f.0.is_some());
+        if !missing.is_empty() {
+            let missing = missing.into_iter().map(|(_, item)| Value::Object(item)).collect();
+            return Err(ApiError::missing("3D nodes not found", missing));
+        }
+        Ok(Reply::ok(&json!({"items": nodes.into_iter().filter_map(|(node, _)| node).collect::<Vec<_>>()})))
+    }),
+    ("GET", "3d/models/{}/revisions/{}/nodes/{}/ancestors", |state, call, params| {
+        let place = params.get(2).and_then(|p| p.parse::<i64>().ok()).unwrap_or(0) % 10 - 1;
+        let way: Vec<i64> = above(place).chain([place]).collect();
+        nodes(state, params, &paging(call)?, |node| int(node, "treeIndex").is_some_and(|n| way.contains(&n)))
+    }),
+    ("POST", "3d/models/{}/revisions/{}/mappings/list", |state, call, params| {
+        let body = if call.body.is_empty() { Object::new() } else { call.object()? };
+        let filter = body.get("filter").and_then(Value::as_object).cloned().unwrap_or_default();
+        let (field, wanted) = match filter.iter().find(|(_, v)| v.is_array()) {
+            None => ("", Vec::new()),
+            Some((key, list)) => (key.trim_end_matches('s'), list.as_array().cloned().unwrap_or_default()),
+        };
+        let data = state.read();
+        revision(&data, params)?;
+        let table = table_name(MAPPINGS, params);
+        let fits = |row: &Object| field.is_empty() || row.get(field).is_some_and(|v| wanted.contains(v));
+        let found = rows(&data, &table).filter(|(_, row)| fits(row)).map(|(_, row)| json!(row));
+        Ok(Reply::ok(&page(&body, 1000, found)?))
     }),
     ("POST", "3d/models/{}/revisions/{}/thumbnail", |state, call, params| {
         let file = int(&call.object()?, "fileId").ok_or_else(|| crate::generic::missing_field("fileId"))?;

@@ -52,13 +52,24 @@ pub fn serve(state: &State, kind: &'static Kind, call: &Call) -> Result<Reply> {
             Ok(Reply::json(kind.created_status, &json!({ "items": created })))
         }
         "get" => Ok(Reply::ok(&read::list(&state.read(), kind, &query_as_body(kind, call)?)?)),
-        "list" => Ok(Reply::ok(&read::list(&state.read(), kind, &body_or_empty(call)?)?)),
+        "list" => {
+            let (data, body) = (state.read(), body_or_empty(call)?);
+            let mut answer = read::list(&data, kind, &body)?;
+            if let Some(items) = answer.get_mut("items").filter(|_| flag(&body, "fetchResources").unwrap_or(false)) {
+                special::fetch_ends(&data, items);
+            }
+            Ok(Reply::ok(&answer))
+        }
         "byids" => {
             let mut body = call.object()?;
             let items = items(&mut body, MAX_ITEMS)?;
             let ignore = flag(&body, "ignoreUnknownIds")?;
             let aggregates = body.get("aggregatedProperties").and_then(Value::as_array).is_some_and(|l| !l.is_empty());
-            let found = read::by_ids(&state.read(), kind, &items, ignore, aggregates)?;
+            let data = state.read();
+            let mut found = json!(read::by_ids(&data, kind, &items, ignore, aggregates)?);
+            if flag(&body, "fetchResources")? {
+                special::fetch_ends(&data, &mut found);
+            }
             Ok(Reply::ok(&json!({ "items": found })))
         }
         "update" => {

@@ -223,7 +223,9 @@ pub fn aggregate_rows(rows: &[&Object], body: &Object) -> Result<Value> {
             }
         }
     } else if what.ends_with("Properties") {
-        let scope = path(body.get("path").ok_or_else(|| ApiError::bad("path is missing"))?)?;
+        // Documents name the place as they name a property, the others by its path.
+        let scope = body.get("path").or_else(|| body.get("properties")?.pointer("/0/property"));
+        let scope = path(scope.ok_or_else(|| ApiError::bad("path is missing"))?)?;
         for row in rows {
             for key in lookup(row, &scope).and_then(Value::as_object).into_iter().flat_map(|m| m.keys()) {
                 let text = key.to_lowercase();

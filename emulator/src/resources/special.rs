@@ -54,11 +54,8 @@ fn dress_column(column: &mut Value, id: usize, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// `columns` of a sequence is updated by add and remove; `modify` is not served.
+/// `columns` of a sequence is updated by add, remove and modify.
 pub fn modify_columns(value: &mut Object, change: &Object) -> Result<()> {
-    if change.contains_key("modify") {
-        return Err(ApiError::bad("The emulator does not modify sequence columns"));
-    }
     let now = value.get("lastUpdatedTime").and_then(Value::as_i64).unwrap_or(0);
     let Some(Value::Array(columns)) = value.get_mut("columns") else { return Ok(()) };
     for gone in change.get("remove").and_then(Value::as_array).into_iter().flatten() {
@@ -69,6 +66,19 @@ pub fn modify_columns(value: &mut Object, change: &Object) -> Result<()> {
         let last = columns.iter().filter_map(|c| c.get("id")?.as_u64()).max().unwrap_or(0);
         dress_column(&mut column, last as usize + 1, now)?;
         columns.push(column);
+    }
+    for item in change.get("modify").and_then(Value::as_array).into_iter().flatten() {
+        let wanted = item.get("externalId");
+        let column = columns.iter_mut().filter_map(Value::as_object_mut).find(|c| c.get("externalId") == wanted);
+        let column =
+            column.ok_or_else(|| ApiError::missing("Columns not found", vec![json!({"externalId": wanted})]))?;
+        for (name, change) in item.get("update").and_then(Value::as_object).into_iter().flatten() {
+            if !["description", "externalId", "name", "metadata"].contains(&name.as_str()) {
+                return Err(ApiError::bad(format!("{name} of a column cannot be modified")));
+            }
+            crate::generic::apply_change(column, name, change)?;
+        }
+        column.insert("lastUpdatedTime".into(), json!(now));
     }
     Ok(())
 }
@@ -283,6 +293,19 @@ pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: bool) -> Option<Va
         }
     }
     Some(Value::Object(value))
+}
+
+/// Both ends of relationships, where they are there.
+pub fn fetch_ends(data: &Data, items: &mut Value) {
+    for item in items.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        for end in ["source", "target"] {
+            let text = |what: &str| item.get(&format!("{end}{what}")).and_then(Value::as_str);
+            let (Some(of), Some(name)) = (text("Type"), text("ExternalId")) else { continue };
+            let Some(kind) = kind(&format!("{}s", of.to_lowercase().trim_end_matches('s'))) else { continue };
+            let found = data.table(kind.path).and_then(|t| t.id_of(name)).and_then(|id| present(data, kind, id, false));
+            item.extend(found.map(|row| (end.to_owned(), row)));
+        }
+    }
 }
 
 /// Whether a kind of this path has rows of that name; used by filters that name other kinds.

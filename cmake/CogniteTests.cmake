@@ -52,13 +52,14 @@ foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_se
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
-foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_every_operation
-                      test_points test_columns)
+foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_points test_columns)
   cognite_c_program(${name})
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
-cognite_c_program(test_login)
-cognite_test(c_test_login EMULATOR COMMAND "$<TARGET_FILE:test_login>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/data")
+foreach(name IN ITEMS test_login test_every_operation)
+  cognite_c_program(${name})
+  cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/data")
+endforeach()
 
 # The header alone, in each language; and a program with the static library.
 foreach(standard IN ITEMS 99 11)

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use crate::call::Reply;
 use crate::error::ApiError;
 use crate::faults::Action;
-use crate::journal::Entry;
+use crate::journal::{self, Entry};
 use crate::login_pages::SCHEME;
 use crate::state::State;
 use crate::wire::Wire;
@@ -55,6 +55,11 @@ where
         query: parts.uri.query().unwrap_or("").to_owned(),
         status: 0,
         ms: 0.0,
+        headers: journal::HEADERS
+            .into_iter()
+            .filter_map(|name| Some((name, parts.headers.get(name)?.to_str().ok()?.to_owned())))
+            .collect(),
+        body: None,
         bytes: 0,
         answer_bytes: 0,
         fault: None,
@@ -109,6 +114,8 @@ where
             return Err(io::Error::other(e));
         }
     };
+    let short = unpacked.as_ref().ok().filter(|bytes| !bytes.is_empty() && bytes.len() <= journal::MAX_BODY);
+    entry.body = short.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
     let response = match (&fault, unpacked) {
         (Some(Action::Status { status, headers, body }), _) => ordered(*status, headers, body.as_ref()),
         (_, Err(e)) => Reply::from(e).into_response(),

@@ -1,12 +1,18 @@
 //! The last requests served, for tests to look at and to hold against what they expect.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::faults::{Match, Pattern};
+
+/// Headers that say what a request is; the others are the same for all, or secret.
+pub const HEADERS: [&str; 4] = ["accept", "cdf-version", "content-encoding", "content-type"];
+
+/// Longer bodies are not kept.
+pub const MAX_BODY: usize = 4096;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
@@ -19,6 +25,10 @@ pub struct Entry {
     /// 0 where the connection was dropped without an answer.
     pub status: u16,
     pub ms: f64,
+    pub headers: BTreeMap<&'static str, String>,
+    /// Unpacked, if it is a short text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
     /// Bytes of the request body as sent.
     pub bytes: usize,
     /// Bytes of the answer's body as sent.
@@ -78,8 +88,10 @@ impl Journal {
         *self = Self::new(self.most);
     }
 
-    pub fn shown(&self) -> Value {
-        json!({"items": self.entries, "lost": self.lost})
+    /// Those with a higher number.
+    pub fn shown(&self, after: u64) -> Value {
+        let items: Vec<&Entry> = self.entries.iter().filter(|e| e.number > after).collect();
+        json!({"items": items, "lost": self.lost})
     }
 
     /// A list of expectations; each is counted, and the answer is an error if one of them is not met. With
@@ -131,6 +143,8 @@ mod tests {
                 query,
                 status,
                 ms: 0.0,
+                headers: BTreeMap::new(),
+                body: None,
                 bytes: 0,
                 answer_bytes: 0,
                 fault: None,

@@ -70,6 +70,10 @@ pub async fn plot(Shared(state): App, Path(id): Path<i64>) -> Reply {
         match &series.values {
             Values::Numbers(values) => map.insert("points".into(), json!(parts(&series.ts, values))),
             Values::Texts(values) => map.insert("texts".into(), json!(last(&series.ts, values))),
+            Values::States(values) => {
+                let numbers: Vec<f64> = values.iter().copied().map(f64::from).collect();
+                map.insert("points".into(), json!(parts(&series.ts, &numbers)))
+            }
         };
     }
     Reply::ok(&answer)

@@ -161,8 +161,10 @@ async fn serve(
     }
 }
 
-async fn requests(Shared(state): App) -> Reply {
-    Reply::ok(&state.journal().shown())
+async fn requests(Shared(state): App, uri: Uri) -> Reply {
+    let query = pairs(uri.query().unwrap_or(""));
+    let after = query.iter().find(|(name, _)| name == "after").and_then(|(_, n)| n.parse().ok()).unwrap_or(0);
+    Reply::ok(&state.journal().shown(after))
 }
 
 /// `/_emulator/requests/expect` and `/_emulator/requests/sequence`

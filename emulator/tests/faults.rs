@@ -108,6 +108,11 @@ async fn journal_and_reset() {
         (&json!("GET"), &json!("/api/v1/projects/demo/assets"), &json!("limit=1"))
     );
     assert!(last["ms"].as_f64().unwrap() >= 0.0 && last["answer_bytes"] == "{\"items\":[]}".len());
+    e.post("/assets/list", json!({"limit": 7})).await;
+    let journal = e.requests().await;
+    let (last, headers) = (&journal[journal.len() - 1], &journal[journal.len() - 1]["headers"]);
+    assert_eq!((&last["body"], &headers["content-type"]), (&json!("{\"limit\":7}"), &json!("application/json")));
+    assert!(headers.get("authorization").is_none());
     for _ in 0..1010 {
         e.get("/assets").await;
     }

@@ -323,6 +323,11 @@ typedef struct cognite_client cognite_client;
 typedef struct cognite_columns cognite_columns;
 
 /**
+ * Datapoints being read page by page. Free it with cognite_columns_pages_free().
+ */
+typedef struct cognite_columns_pages cognite_columns_pages;
+
+/**
  * Settings of a client, being collected. A collector: one thread at a time; copied from, so it can be freed or changed
  * as soon as it was passed on. Free it with cognite_config_free().
  */
@@ -3537,6 +3542,17 @@ const char *cognite_columns_info(const cognite_columns *columns,
                                  size_t series);
 
 /**
+ * Which item of the query a series answers, from 0. In pages, columns hold only some of them.
+ *
+ * @param columns  The columns; NULL gives 0.
+ * @param series   Which one, from 0.
+ * @return The number of the item.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_API size_t cognite_columns_item(const cognite_columns *columns, size_t series);
+
+/**
  * The number of datapoints of a series: the length of its columns.
  *
  * @param columns  The columns; NULL gives 0.
@@ -3731,6 +3747,75 @@ COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client 
                                                  const cognite_limits *limits,
                                                  const cognite_notify *notify,
                                                  cognite_error **err);
+
+/**
+ * Begins to read datapoints or aggregates page by page: memory stays bounded, however many there are.
+ *
+ * The query is that of cognite_columns_read(), without `includeOutsidePoints`. A page is what one request brings: up to
+ * 100,000 datapoints or 10,000 buckets. Few series come one after the other; many begin together, several to a page. The
+ * datapoints of one series come in the order of time, page after page, each once; cognite_columns_item() says which
+ * item of the query a series of a page is. A series without datapoints is on no page. Where a range can be cut, its pages are read
+ * side by side, as many at a time as are read ahead and the budget has room for.
+ *
+ * @param client      The client. Not NULL; may be freed before the pages are.
+ * @param query       JSON text. Not NULL.
+ * @param len         Its length in bytes.
+ * @param prefetch    Pages that are read before they are asked for: 0 to 16. 0: only when asked for.
+ * @param limits      NULL: the client's. The time is for each page.
+ * @param[out] pages  The pages. Not NULL.
+ * @param[out] err    May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT. Nothing is asked of the service yet.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the pages. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_pages_new(cognite_client *client,
+                                         const char *query,
+                                         size_t len,
+                                         uint32_t prefetch,
+                                         const cognite_limits *limits,
+                                         cognite_columns_pages **pages,
+                                         cognite_error **err);
+
+/**
+ * Waits for the next page. An error ends the pages: it is told again by each further call. (`complete` is false in every
+ * page; the end is told by EMPTY.)
+ *
+ * @param pages         The pages. Not NULL.
+ * @param[out] columns  The page. Not NULL.
+ * @param[out] err      May be NULL. Exactly one of `*columns` and `*err` is set.
+ * @return `COGNITE_OK`; EMPTY after the last page; NOT_FOUND, DECODE also for answers that repeat themselves or are not in
+ *         order; else as cognite_client_call().
+ *
+ * **Blocks:** on the network, for as long as a page may take. **Threads:** any number; each page goes to one of them.
+ * **Owns:** the caller the page. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_pages_next(cognite_columns_pages *pages,
+                                          cognite_columns **columns,
+                                          cognite_error **err);
+
+/**
+ * cognite_columns_pages_next() that tells its result later. The response is as for cognite_columns_read_async(); its
+ * columns are had with cognite_columns_of().
+ *
+ * @param pages     The pages. Not NULL; may be freed before the result is told: then it may be SHUTDOWN.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_pages_next_async(cognite_columns_pages *pages,
+                                                const cognite_notify *notify,
+                                                cognite_error **err);
+
+/**
+ * Ends the reading and frees the pages. NULL does nothing.
+ *
+ * @param pages  The pages; not used afterwards. Columns handed out before stay valid.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the pages. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_columns_pages_free(cognite_columns_pages *pages);
 
 /**
  * Hands one series to Arrow as its C Data Interface has it: a record batch, which is a struct array, with a column each of

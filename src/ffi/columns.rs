@@ -146,6 +146,18 @@ pub unsafe extern "C" fn cognite_columns_info(columns: *const cognite_columns, s
     })
 }
 
+/// Which item of the query a series answers, from 0. In pages, columns hold only some of them.
+///
+/// @param columns  The columns; NULL gives 0.
+/// @param series   Which one, from 0.
+/// @return The number of the item.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_columns_item(columns: *const cognite_columns, series: usize) -> usize {
+    of_series(columns, series, 0, |s| s.item)
+}
+
 /// The number of datapoints of a series: the length of its columns.
 ///
 /// @param columns  The columns; NULL gives 0.

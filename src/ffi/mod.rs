@@ -64,6 +64,8 @@ pub mod columns;
 
 pub mod columns_read;
 
+pub mod columns_pages;
+
 pub mod arrow;
 
 pub mod usage;

@@ -44,6 +44,24 @@ static inline cognite_client *connect_token(const char *token) {
   return connect_with(credentials);
 }
 
+/* A client of a server of the test's own. */
+static inline cognite_client *connect_server(int port) {
+  cognite_config *config = cognite_config_new();
+  cognite_credentials *credentials = NULL;
+  cognite_client *client = NULL;
+  char url[64];
+  snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+  CHECK_STATUS(cognite_credentials_new_token("t", &credentials, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_client_name(config, "tests", NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_project(config, "p", NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_base_url(config, url, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_config_set_credentials(config, credentials, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_client_new(config, &client, NULL), COGNITE_OK);
+  cognite_config_free(config);
+  cognite_credentials_free(credentials);
+  return client;
+}
+
 /* A working bearer token, for the tests that hand one over themselves. */
 static inline void fetch_token(cognite_client *client, char *token, size_t size) {
   cognite_response *response = NULL;

@@ -21,53 +21,11 @@ struct ArrowArray {
 };
 
 #include <math.h>
-#include "check.h"
+#include "connection.h"
+#include "protobuf.h"
 #include "server.h"
 
 #define T0 INT64_C(1700000000000)
-
-/* Answers in protobuf, put together here. */
-struct bytes {
-  unsigned char data[4096];
-  size_t used;
-};
-
-static void put(struct bytes *to, const void *data, size_t length) {
-  if (to->used + length > sizeof to->data) abort();
-  memcpy(to->data + to->used, data, length);
-  to->used += length;
-}
-
-static void put_varint(struct bytes *to, uint64_t value) {
-  unsigned char byte;
-  do {
-    byte = (unsigned char)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-    put(to, &byte, 1);
-    value >>= 7;
-  } while (value != 0);
-}
-
-static void put_number(struct bytes *to, unsigned field, uint64_t value) {
-  put_varint(to, field << 3);
-  put_varint(to, value);
-}
-
-static void put_double(struct bytes *to, unsigned field, double value) {
-  put_varint(to, field << 3 | 1);
-  put(to, &value, 8);
-}
-
-static void put_bytes(struct bytes *to, unsigned field, const void *data, size_t length) {
-  put_varint(to, field << 3 | 2);
-  put_varint(to, length);
-  put(to, data, length);
-}
-
-static void put_status(struct bytes *to, unsigned field, uint64_t code) {
-  struct bytes status = {{0}, 0};
-  put_number(&status, 1, code);
-  put_bytes(to, field, status.data, status.used);
-}
 
 static struct bytes reply;
 
@@ -78,7 +36,7 @@ static void answer(struct server *server, int fd) {
 
 /* One series whose datapoints are `list` in field `field`. */
 static void reply_with(unsigned field, const struct bytes *list, unsigned type) {
-  struct bytes item = {{0}, 0};
+  struct bytes item = {0};
   put_number(&item, 1, 1);
   put_bytes(&item, field, list->data, list->used);
   put_bytes(&item, 8, "bar", 3);
@@ -86,9 +44,8 @@ static void reply_with(unsigned field, const struct bytes *list, unsigned type) 
   put_number(&item, 12, type);
   reply.used = 0;
   put_bytes(&reply, 1, item.data, item.used);
+  free(item.data);
 }
-
-static void add_point(struct bytes *list, const struct bytes *point) { put_bytes(list, 1, point->data, point->used); }
 
 static cognite_client *client;
 
@@ -144,14 +101,13 @@ static void check_metadata(const char *metadata, const char *part) {
 }
 
 static void numbers(void) {
-  struct bytes list = {{0}, 0};
+  struct bytes list = {0}, point = {0};
   struct ArrowSchema schema, again;
   struct ArrowArray array, other, moved;
   const struct ArrowArray *values;
   cognite_columns *columns;
   int n;
   for (n = 0; n < 11; n++) {
-    struct bytes point = {{0}, 0};
     put_number(&point, 1, (uint64_t)(T0 + n));
     if (n == 9) put_number(&point, 4, 1);
     else put_double(&point, 2, n * 0.5);
@@ -195,7 +151,6 @@ static void numbers(void) {
   /* All good: the column of codes is there when it was asked for, and only then. */
   list.used = 0;
   for (n = 0; n < 3; n++) {
-    struct bytes point = {{0}, 0};
     put_number(&point, 1, (uint64_t)(T0 + n));
     put_double(&point, 2, -1.5);
     add_point(&list, &point);
@@ -216,11 +171,13 @@ static void numbers(void) {
   array.release(&array);
   cognite_columns_free(columns);
   schema.release(&schema);
+  free(list.data);
+  free(point.data);
 }
 
 static void texts(void) {
   static const char *words[] = {"\xc3\xb8", "", "abc"};
-  struct bytes list = {{0}, 0};
+  struct bytes list = {0}, point = {0};
   struct ArrowSchema schema;
   struct ArrowArray array;
   const struct ArrowArray *values;
@@ -228,7 +185,6 @@ static void texts(void) {
   cognite_columns *columns;
   int n;
   for (n = 0; n < 3; n++) {
-    struct bytes point = {{0}, 0};
     put_number(&point, 1, (uint64_t)(T0 + n));
     put_bytes(&point, 2, words[n], strlen(words[n]));
     add_point(&list, &point);
@@ -254,17 +210,18 @@ static void texts(void) {
   array.release(&array);
   schema.release(&schema);
   cognite_columns_free(columns);
+  free(list.data);
+  free(point.data);
 }
 
 static void states(void) {
-  struct bytes list = {{0}, 0};
+  struct bytes list = {0}, point = {0};
   struct ArrowSchema schema;
   struct ArrowArray array;
   const struct ArrowArray *values;
   cognite_columns *columns;
   int n;
   for (n = 0; n < 3; n++) {
-    struct bytes point = {{0}, 0};
     put_number(&point, 1, (uint64_t)(T0 + n));
     if (n < 2) {
       put_number(&point, 2, n == 0 ? (uint64_t)-7 : 3);
@@ -288,19 +245,21 @@ static void states(void) {
   array.release(&array);
   schema.release(&schema);
   cognite_columns_free(columns);
+  free(list.data);
+  free(point.data);
 }
 
 static void aggregates(void) {
-  struct bytes list = {{0}, 0};
+  struct bytes list = {0}, point = {0}, most = {0};
   struct ArrowSchema schema;
   struct ArrowArray array;
   const struct ArrowArray *values;
   cognite_columns *columns;
   int n;
   for (n = 0; n < 10; n++) {
-    struct bytes point = {{0}, 0}, most = {{0}, 0};
     put_number(&point, 1, (uint64_t)(T0 / 3600000 * 3600000 + n * INT64_C(3600000)));
     put_double(&point, 2, n == 8 ? NAN : n);
+    most.used = 0;
     put_number(&most, 1, (uint64_t)(T0 + n));
     put_double(&most, 2, 2.0 * n);
     put_status(&most, 3, n == 3 ? 0x80000000u : 0);
@@ -324,10 +283,13 @@ static void aggregates(void) {
   schema.release(&schema);
   CHECK(((const double *)array.children[1]->buffers[1])[9] == 9);
   array.release(&array);
+  free(list.data);
+  free(point.data);
+  free(most.data);
 }
 
 static void refused(void) {
-  struct bytes list = {{0}, 0};
+  struct bytes list = {0};
   struct ArrowSchema schema;
   struct ArrowArray array;
   cognite_columns *columns;
@@ -346,23 +308,13 @@ static void refused(void) {
   CHECK(schema.release == NULL);
   CHECK_STATUS(cognite_columns_export_arrow(NULL, 0, &schema, &array, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   cognite_columns_free(columns);
+  free(list.data);
 }
 
 int main(void) {
   static struct server server;
-  cognite_config *config = cognite_config_new();
-  cognite_credentials *credentials = NULL;
-  char url[64];
   server_start(&server, answer);
-  snprintf(url, sizeof url, "http://127.0.0.1:%d", server.port);
-  CHECK_STATUS(cognite_credentials_new_token("t", &credentials, NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_client_name(config, "tests", NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_project(config, "p", NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_base_url(config, url, NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_credentials(config, credentials, NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_client_new(config, &client, NULL), COGNITE_OK);
-  cognite_config_free(config);
-  cognite_credentials_free(credentials);
+  client = connect_server(server.port);
 
   numbers();
   texts();
@@ -371,5 +323,6 @@ int main(void) {
   refused();
   cognite_client_free(client);
   server_stop(&server);
+  free(reply.data);
   return REPORT();
 }

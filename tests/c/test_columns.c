@@ -287,11 +287,8 @@ static void hostile(struct server *server, int fd) {
 
 static void damaged(void) {
   static struct server server;
-  cognite_config *config = cognite_config_new();
-  cognite_credentials *credentials = NULL;
-  cognite_client *lone = NULL;
+  cognite_client *lone;
   cognite_columns *c = NULL;
-  char url[64];
   size_t n;
 #define ANSWER(text) {text, sizeof text - 1}
   static const struct { const char *text; size_t length; } bad[] = {
@@ -299,13 +296,7 @@ static void damaged(void) {
     ANSWER("\x0a\x7f\x08\x01"), ANSWER("\x0a\x06\x08\x01\x2a\x02\x0a\x00"), ANSWER("\x0a\xff\xff\xff\xff\x0f")};
   static const char query[] = "{\"id\":1,\"limit\":3}";
   server_start(&server, hostile);
-  snprintf(url, sizeof url, "http://127.0.0.1:%d", server.port);
-  CHECK_STATUS(cognite_credentials_new_token("t", &credentials, NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_client_name(config, "tests", NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_project(config, "p", NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_base_url(config, url, NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_config_set_credentials(config, credentials, NULL), COGNITE_OK);
-  CHECK_STATUS(cognite_client_new(config, &lone, NULL), COGNITE_OK);
+  lone = connect_server(server.port);
   for (n = 0; n < sizeof bad / sizeof *bad; n++) {
     cognite_error *err = NULL;
     answer = bad[n].text;
@@ -321,8 +312,6 @@ static void damaged(void) {
   CHECK(cognite_columns_series(c) == 1 && cognite_columns_count(c, 0) == 0);
   cognite_columns_free(c);
   cognite_client_free(lone);
-  cognite_config_free(config);
-  cognite_credentials_free(credentials);
   server_stop(&server);
 }
 

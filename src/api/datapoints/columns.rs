@@ -149,6 +149,13 @@ impl Points {
             && self.aggregates.iter().all(|column| column.len() == n)
     }
 
+    /// Whether the points from `from` on come one after the other, also after the one before them.
+    pub fn ascends_from(&self, from: usize) -> bool {
+        let new = self.timestamps.get(from.saturating_sub(1)..).unwrap_or_default();
+        // Without leaving early: the compiler makes it wide.
+        new.iter().zip(new.iter().skip(1)).fold(true, |all, (a, b)| all & (a < b))
+    }
+
     /// The first `n` points only.
     pub fn truncate(&mut self, n: usize) {
         self.timestamps.truncate(n);
@@ -246,6 +253,8 @@ pub struct Series {
     pub complete: bool,
     /// Status codes were asked for.
     pub with_status: bool,
+    /// Which item of the query it answers.
+    pub item: usize,
 }
 
 /// The result of a query: its series in the order they were asked for.

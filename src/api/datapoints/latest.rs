@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::answers::{decode, is_named};
 use super::column::Kind;
 use super::columns::{Columns, Info, Points, Series};
 use super::crew::{Crew, Work};
 use super::query::{Ask, Queries, parse};
-use super::read::{Limits, Way, decode, is_named, now_ms, response};
+use super::read::{Limits, Way, now_ms, response};
 use super::windows::MAX_SERIES;
 use crate::api::Client;
 use crate::api::client::Accepted;
@@ -38,7 +39,7 @@ impl Latest {
 
     async fn go(self) -> Result<Columns, Error> {
         let items = &self.queries.items;
-        let mut series: Vec<Series> = items.iter().map(|_| Series::default()).collect();
+        let mut series: Vec<Series> = (0..items.len()).map(|item| Series { item, ..Series::default() }).collect();
         let mut under_way = Crew::default();
         let mut chunks = (0..items.len()).step_by(MAX_SERIES);
         loop {

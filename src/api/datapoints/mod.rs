@@ -1,5 +1,6 @@
 //! Datapoints as columns: from the caller's arrays to the wire and back, with nothing in between.
 
+mod answers;
 pub mod column;
 pub mod columns;
 mod crew;
@@ -11,6 +12,7 @@ pub mod insert;
 mod json_write;
 pub mod latest;
 mod pack;
+pub mod pages;
 mod plan;
 pub mod points;
 pub mod proto_read;

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::columns::{Columns, Info, Points};
+use super::answers::{PROTOBUF, body, decode, items, next_asked, paired, points_of};
+use super::columns::{Columns, Points};
 use super::crew::{Crew, Work};
-use super::proto_read::{self, Expected, Item};
-use super::query::{Ask, Query, parse};
+use super::proto_read::Item;
+use super::query::{Ask, parse};
 use super::windows::{Asked, MAX_AGGREGATES, MAX_RAW, MAX_SERIES, Reading};
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::api::outgoing::{Outgoing, Payload};
 use crate::config::concurrency::BudgetKey;
-use crate::error::{Cause, Error, Status};
+use crate::error::{Error, Status};
 use crate::http::Response;
 use crate::runtime::CancelToken;
 
@@ -40,6 +41,24 @@ pub(super) struct Way {
     pub width: usize,
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
+}
+
+/// The next request of those that wait, from the end of `pending`: as many as one may hold together.
+pub(super) fn packed(readings: &[Reading], pending: &mut Vec<Asked>) -> Vec<Asked> {
+    let mut chosen: Vec<Asked> = Vec::new();
+    let mut sums = [0u64; 2];
+    while let Some(last) = pending.last() {
+        let aggregated = readings.get(last.series).is_some_and(|r| !r.query.aggregates.is_empty());
+        let most = if aggregated { MAX_AGGREGATES } else { MAX_RAW };
+        let sum = sums[usize::from(aggregated)].saturating_add(last.limit);
+        // One series stands in one request once only: answers are told apart by it.
+        if chosen.len() >= MAX_SERIES || sum > most || chosen.iter().any(|c| c.series == last.series) {
+            break;
+        }
+        sums[usize::from(aggregated)] = sum;
+        chosen.extend(pending.pop());
+    }
+    chosen
 }
 
 impl Way {
@@ -96,7 +115,7 @@ pub(super) fn now_ms() -> i64 {
 pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Read, Error> {
     let queries = parse(query, now_ms(), Ask::Range)?;
     let way = Way::new(client, "/list", limits)?;
-    let readings: Vec<Reading> = queries.items.into_iter().map(Reading::new).collect();
+    let readings: Vec<Reading> = queries.items.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
     let mut read = Read {
         grouped: readings.len() > way.width,
         way,
@@ -162,41 +181,8 @@ impl Read {
             return self.pending.pop().map(|a| vec![a]);
         }
         self.pending.sort_by_key(|a| std::cmp::Reverse((a.limit, a.series, a.start)));
-        let mut chosen: Vec<Asked> = Vec::new();
-        let mut sums = [0u64; 2];
-        while let Some(last) = self.pending.last() {
-            let aggregated = self.readings.get(last.series).is_some_and(|r| !r.query.aggregates.is_empty());
-            let most = if aggregated { MAX_AGGREGATES } else { MAX_RAW };
-            let sum = sums[usize::from(aggregated)] + last.limit;
-            // One series stands in one request once only: answers are told apart by it.
-            if chosen.len() >= MAX_SERIES || sum > most || chosen.iter().any(|c| c.series == last.series) {
-                break;
-            }
-            sums[usize::from(aggregated)] = sum;
-            chosen.extend(self.pending.pop());
-        }
+        let chosen = packed(&self.readings, &mut self.pending);
         (!chosen.is_empty()).then_some(chosen)
-    }
-
-    fn body(&self, asked: &[Asked]) -> Value {
-        let item = |a: &Asked| {
-            let mut item = Map::new();
-            if let Some(Query { key, also, .. }) = self.readings.get(a.series).map(|r| &r.query) {
-                item.extend(key.clone());
-                item.extend(also.clone());
-            }
-            item.insert("start".into(), json!(a.start));
-            item.insert("end".into(), json!(a.end));
-            item.insert("limit".into(), json!(a.limit));
-            if let Some(cursor) = &a.cursor {
-                item.insert("cursor".into(), json!(cursor));
-            }
-            if a.outside {
-                item.insert("includeOutsidePoints".into(), json!(true));
-            }
-            Value::Object(item)
-        };
-        json!({"items": asked.iter().map(item).collect::<Vec<_>>(), "ignoreUnknownIds": self.grouped})
     }
 
     fn run(self) -> Work {
@@ -210,7 +196,7 @@ impl Read {
         loop {
             while self.error.is_none() && under_way.len() < self.way.width {
                 let Some(next) = self.next_request() else { break };
-                under_way.start(number, self.way.ask(&self.body(&next), Some("application/protobuf")));
+                under_way.start(number, self.way.ask(&body(&self.readings, &next, self.grouped), Some(PROTOBUF)));
                 asked.insert(number, next);
                 number += 1;
             }
@@ -249,13 +235,10 @@ impl Read {
     }
 
     fn take(&mut self, asked: &[Asked], body: &[u8]) -> Result<(), Error> {
-        let damaged = |_| decode("it is no list of datapoints in protobuf");
-        let items = proto_read::items(body).map_err(damaged)?;
-        let mut items = items.iter().peekable();
-        for a in asked {
+        let items = items(body)?;
+        for (a, item) in asked.iter().zip(paired(&self.readings, asked, &items)?) {
             let Some(reading) = self.readings.get_mut(a.series) else { continue };
-            // In the order of the request, without those that do not exist.
-            let Some(item) = items.next_if(|i| is_named(&i.info, &reading.query.key)) else {
+            let Some(item) = item else {
                 if !self.grouped {
                     return Err(decode("a series is not in it"));
                 }
@@ -267,24 +250,14 @@ impl Read {
             };
             self.pending.extend(take_item(reading, a, item)?);
         }
-        match items.next() {
-            None => Ok(()),
-            Some(_) => Err(decode("it has a series that was not asked for")),
-        }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<Columns, Error> {
         if self.error.is_none() && !self.ignore_unknown && !self.missing.is_empty() {
-            let n = self.missing.len();
             self.missing.sort_by_key(|(at, _)| *at);
-            let missing = self.missing.drain(..).map(|(_, key)| key).collect();
-            // What the service answers when it is not told to ignore them.
-            let error = Error::new(Status::NotFound, format!("{n} of {} series do not exist", self.readings.len()));
-            self.error = Some(error.with(|d| {
-                d.http_status = 400;
-                d.code = Some("400".into());
-                d.missing = Some(missing);
-            }));
+            let unknown = self.missing.drain(..).map(|(_, key)| key).collect();
+            self.error = Some(missing(unknown, self.readings.len()));
         }
         let columns = Columns { series: self.readings.into_iter().map(Reading::finish).collect() };
         match self.error {
@@ -299,37 +272,26 @@ impl Read {
 
 /// The points of one item, and what is to be asked next.
 fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>) -> Result<Vec<Asked>, Error> {
-    let columns = reading.query.columns.clone();
-    let expected = if columns.is_empty() { Expected::Raw } else { Expected::Aggregates(&columns) };
-    let damaged = |_| decode("its points are damaged, or not what was asked for");
-    if !reading.series.found {
-        reading.series.found = true;
-        reading.series.info = item.info.clone();
-    }
+    reading.meet(&item.info);
+    let (columns, known) = (reading.query.columns.clone(), reading.known());
     if asked.outside {
         let mut points = Points::default();
-        item.read(&expected, &mut points).map_err(damaged)?;
-        reading.shape = same(reading.shape, points.shape())?;
+        reading.shape = points_of(item, known, asked, &columns, &mut points)?.shape;
         reading.keep_outside(&points);
         return Ok(Vec::new());
     }
-    let known = reading.shape;
-    let place = reading.place(asked);
-    let before = place.len();
-    item.read(&expected, place).map_err(damaged)?;
-    let shape = same(known, place.shape()).inspect_err(|_| place.truncate(before))?;
-    let count = (place.len() - before) as u64;
-    let last = place.timestamps.last().copied().filter(|_| count > 0).unwrap_or(asked.start);
-    reading.shape = shape;
-    reading.taken(asked, count, last, item.cursor.clone()).map_err(|_| decode("it repeats a page that was read before"))
+    let got = points_of(item, known, asked, &columns, reading.place(asked))?;
+    next_asked(reading, asked, item, &got)
 }
 
-/// A series has one kind of values on all its pages.
-fn same(known: Option<[bool; 3]>, new: Option<[bool; 3]>) -> Result<Option<[bool; 3]>, Error> {
-    match (known, new) {
-        (Some(a), Some(b)) if a != b => Err(decode("a series has values of another kind than on the page before")),
-        _ => Ok(new.or(known)),
-    }
+/// Series that the service left out of its answer, as it was told to: what it says when it is not.
+pub(super) fn missing(unknown: Vec<Value>, of: usize) -> Error {
+    let n = unknown.len();
+    Error::new(Status::NotFound, format!("{n} of {of} series do not exist")).with(|d| {
+        d.http_status = 400;
+        d.code = Some("400".into());
+        d.missing = Some(unknown);
+    })
 }
 
 /// As operations tell their results: counts for people, the columns for programs.
@@ -337,21 +299,4 @@ pub(super) fn response(columns: Columns) -> Response {
     let counts = json!({"series": columns.series.len(), "points": columns.points()});
     let payload: Arc<dyn Any + Send + Sync> = Arc::new(columns);
     Response { payload: Some(payload), ..Response::of_json(&counts) }
-}
-
-/// Whether the series of an answer is the one a request named.
-pub(super) fn is_named(info: &Info, key: &Map<String, Value>) -> bool {
-    key.iter().next().is_some_and(|(name, value)| match name.as_str() {
-        "id" => value.as_i64() == Some(info.id),
-        "externalId" => value.as_str() == Some(&info.external_id),
-        _ => info.instance.as_ref().is_some_and(|(space, external_id)| {
-            let text = |name: &str| value.get(name).and_then(Value::as_str);
-            text("space") == Some(space) && text("externalId") == Some(external_id)
-        }),
-    })
-}
-
-pub(super) fn decode(what: &str) -> Error {
-    Error::new(Status::Decode, format!("the answer cannot be understood: {what}"))
-        .with(|d| d.cause = Some(Cause::BodyDecode))
 }

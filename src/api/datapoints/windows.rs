@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::{Points, Series};
+use super::columns::{Info, Points, Series};
 use super::query::Query;
 
 /// The service's limits for one read.
@@ -45,6 +45,16 @@ pub struct Reading {
     received: u64,
     /// Which columns the first points that came have: those of all others.
     pub shape: Option<[bool; 3]>,
+    /// Time of the newest point of a page, where pages follow one another.
+    newest: i64,
+}
+
+/// What is known of a series' answers beforehand.
+#[derive(Clone, Copy, Default)]
+pub struct Known {
+    pub shape: Option<[bool; 3]>,
+    /// Points lie in the window that is asked for.
+    pub even: bool,
 }
 
 /// An answer that cannot be continued: it repeats itself.
@@ -52,19 +62,56 @@ pub struct Reading {
 pub struct Stuck;
 
 impl Reading {
-    pub fn new(query: Query) -> Self {
+    /// `item`: which of its query.
+    pub fn new(item: usize, query: Query) -> Self {
         let empty = || Points::with_aggregates(query.columns.len());
         let series = Series {
             time_zone: query.time_zone.clone().filter(|_| !query.aggregates.is_empty()),
             aggregates: query.columns.iter().map(|c| c.name).collect(),
             points: empty(),
             with_status: query.with_status(),
+            item,
             ..Series::default()
         };
-        Self { series, windows: BTreeMap::new(), before: empty(), after: empty(), received: 0, shape: None, query }
+        Self { series, windows: BTreeMap::new(), before: empty(), after: empty(), received: 0, shape: None, newest: i64::MIN, query }
     }
 
-    fn most(&self) -> u64 {
+    /// What an answer says of the series.
+    pub fn meet(&mut self, info: &Info) {
+        if !self.series.found {
+            self.series.found = true;
+            self.series.info = info.clone();
+        }
+    }
+
+    pub fn known(&self) -> Known {
+        Known { shape: self.shape, even: self.query.is_even() }
+    }
+
+    /// Whether the points of a page come after those of the page before. Even ranges are cut, and pages read side by
+    /// side: there it is known that they lie in their window.
+    pub fn goes_on(&mut self, points: &Points) -> bool {
+        let follows = self.query.is_even() || points.timestamps.first().is_none_or(|first| *first > self.newest);
+        self.newest = points.timestamps.last().copied().unwrap_or(self.newest);
+        follows
+    }
+
+    /// A page by itself.
+    pub fn page(&self, points: Points) -> Series {
+        let Series { info, time_zone, aggregates, found, with_status, item, .. } = &self.series;
+        Series {
+            info: info.clone(),
+            time_zone: time_zone.clone(),
+            aggregates: aggregates.clone(),
+            points,
+            found: *found,
+            complete: false,
+            with_status: *with_status,
+            item: *item,
+        }
+    }
+
+    pub fn most(&self) -> u64 {
         if self.query.aggregates.is_empty() { MAX_RAW } else { MAX_AGGREGATES }
     }
 
@@ -174,7 +221,9 @@ impl Reading {
         let rest = (asked.end - next).max(0);
         let more = u64::try_from(i128::from(rest) * i128::from(count) / i128::from(covered)).unwrap_or(u64::MAX);
         let most = self.most();
-        let wanted = if more >= most / 2 { most } else { (more + more / 4).clamp(100, most) };
+        // One that filled a request of its own has the next for itself too.
+        let wanted =
+            if more >= most / 2 || asked.limit == most { most } else { (more + more / 4).clamp(100, most) };
         let limit = wanted.min(self.remaining());
         // As many pieces as pages are to be expected: each is then one request, and they can be made in order, several at a
         // time, so that little has to wait for what comes before it.
@@ -243,7 +292,7 @@ mod tests {
     use super::*;
 
     fn reading(text: &str) -> Reading {
-        Reading::new(parse(text.as_bytes(), 1_700_000_000_000, Ask::Range).unwrap().items.remove(0))
+        Reading::new(0, parse(text.as_bytes(), 1_700_000_000_000, Ask::Range).unwrap().items.remove(0))
     }
 
     /// Answers as the service would, points every `every` ms; the order in which answers come is random.

@@ -366,6 +366,11 @@ typedef struct cognite_queue cognite_queue;
 typedef struct cognite_response cognite_response;
 
 /**
+ * A reader of a subscription. Free it with cognite_subscription_free().
+ */
+typedef struct cognite_subscription cognite_subscription;
+
+/**
  * A question for a token. Answered once, with cognite_token_request_answer() or cognite_token_request_fail(), at once
  * or later, from any thread; either call frees it.
  */
@@ -3749,6 +3754,54 @@ COGNITE_CHECKED cognite_status cognite_columns_read_latest_async(cognite_client 
                                                  cognite_error **err);
 
 /**
+ * Evaluates expressions over time series into columns of numbers, one for each expression, and waits. Pages of 10,000
+ * datapoints follow one another until all are there; several expressions are evaluated at a time. A datapoint that cannot
+ * be computed, such as one divided by zero, is missing.
+ *
+ *     {"items": [{"expression": "TS{externalId='a', aggregate='average', granularity='1h'} * 2", "limit": 500}],
+ *      "start": "2w-ago", "end": "now", "timeZone": "Europe/Oslo"}
+ *
+ * What an item does not say is taken from beside the items, as for cognite_columns_read().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param[out] out  The columns, in the order of the query. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return As cognite_columns_read().
+ *
+ * **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_synthetic(cognite_client *client,
+                                              const char *query,
+                                              size_t len,
+                                              const cognite_limits *limits,
+                                              cognite_columns **out,
+                                              cognite_error **err);
+
+/**
+ * cognite_columns_read_synthetic() that tells its result later; as cognite_columns_read_async().
+ *
+ * @param client    The client. Not NULL.
+ * @param query     JSON text. Not NULL.
+ * @param len       Its length in bytes.
+ * @param limits    NULL: the client's.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_read_synthetic_async(cognite_client *client,
+                                                    const char *query,
+                                                    size_t len,
+                                                    const cognite_limits *limits,
+                                                    const cognite_notify *notify,
+                                                    cognite_error **err);
+
+/**
  * Begins to read datapoints or aggregates page by page: memory stays bounded, however many there are.
  *
  * The query is that of cognite_columns_read(), without `includeOutsidePoints`. A page is what one request brings: up to
@@ -3851,6 +3904,84 @@ COGNITE_CHECKED cognite_status cognite_columns_export_arrow(const cognite_column
                                             struct ArrowSchema *schema,
                                             struct ArrowArray *array,
                                             cognite_error **err);
+
+/**
+ * Begins to read what changes in the time series of a subscription. (To make, change and list subscriptions and their
+ * members: cognite_client_operate() with `time_series.subscriptions.create` and its like.)
+ *
+ *     {"externalId": "s", "partitions": [0, {"index": 1, "cursor": "…"}], "limit": 100, "pollTimeoutSeconds": 5,
+ *      "initializeCursors": "2d-ago", "includeStatus": false, "ignoreBadDataPoints": true, "treatUncertainAsBad": true}
+ *
+ * The partitions are those that this reader takes, 0 alone where nothing is said: of several machines each takes others, and
+ * together they get everything. One that is given with the cursor kept of it goes on there; the others begin where
+ * `initializeCursors` says, or with the oldest change that is kept.
+ *
+ * @param client             The client. Not NULL; may be freed before the reader is.
+ * @param query              JSON text. Not NULL.
+ * @param len                Its length in bytes.
+ * @param limits             NULL: the client's. The time is for each step.
+ * @param[out] subscription  The reader. Not NULL.
+ * @param[out] err           May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT. Nothing is asked of the service yet.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the reader. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_subscription_new(cognite_client *client,
+                                        const char *query,
+                                        size_t len,
+                                        const cognite_limits *limits,
+                                        cognite_subscription **subscription,
+                                        cognite_error **err);
+
+/**
+ * Waits for the next step: what changed since the step before, or nothing when nothing did for `pollTimeoutSeconds`. The
+ * new and overwritten datapoints are in the columns, had with cognite_columns_of(): a series for each change, in the
+ * order of changes, so one may be there several times, and its times need not ascend. The body tells the rest:
+ *
+ *     {"partitions":[{"index":0,"cursor":"…"}],"hasNext":false,"series":2,"points":300,
+ *      "deletes":[{"series":1,"inclusiveBegin":0,"exclusiveEnd":1700000000000}],"added":[{"id":1,…}],"removed":[]}
+ *
+ * `hasNext`: there is more to be had at once. `deletes` name the series by its number in the columns; without an
+ * `exclusiveEnd` all that follows was deleted.
+ *
+ * Keep the `partitions` where they survive, once what the step brought is safe, and give them to cognite_subscription_new()
+ * the next time: then no change is lost, and those after the last kept step come once more. A step that failed is asked for
+ * again by the next call.
+ *
+ * @param subscription  The reader. Not NULL.
+ * @param[out] step     The step. Not NULL.
+ * @param[out] err      May be NULL. Exactly one of `*step` and `*err` is set.
+ * @return `COGNITE_OK`; DECODE also for an answer that does not go on; else as cognite_client_call().
+ *
+ * **Blocks:** on the network, for as long as a step may take. **Threads:** any number; each step goes to one of them.
+ * **Owns:** the caller the step. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_subscription_next(cognite_subscription *subscription,
+                                         cognite_response **step,
+                                         cognite_error **err);
+
+/**
+ * cognite_subscription_next() that tells its result later.
+ *
+ * @param subscription  The reader. Not NULL; may be freed before the result is told.
+ * @param notify        Whom to tell. Not NULL.
+ * @param[out] err      May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_subscription_next_async(cognite_subscription *subscription,
+                                               const cognite_notify *notify,
+                                               cognite_error **err);
+
+/**
+ * Frees a reader. NULL does nothing. Steps that were asked for are told all the same.
+ *
+ * @param subscription  The reader; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the reader. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_subscription_free(cognite_subscription *subscription);
 
 /**
  * What the library holds in this process at this moment, of all clients and queues:

@@ -13,7 +13,7 @@ use super::notify::{cognite_notify, notify_of};
 use super::text::bytes;
 use crate::api::Client;
 use crate::api::datapoints::read::{self, Limits};
-use crate::api::datapoints::{Work, latest};
+use crate::api::datapoints::{Work, latest, synthetic};
 use crate::error::Error;
 use crate::runtime;
 
@@ -176,4 +176,61 @@ pub unsafe extern "C" fn cognite_columns_read_latest_async(
     err: *mut *mut cognite_error,
 ) -> cognite_status {
     later(&Parts { client, query, len, limits }, latest::work, notify, err)
+}
+
+/// Evaluates expressions over time series into columns of numbers, one for each expression, and waits. Pages of 10,000
+/// datapoints follow one another until all are there; several expressions are evaluated at a time. A datapoint that cannot
+/// be computed, such as one divided by zero, is missing.
+///
+///     {"items": [{"expression": "TS{externalId='a', aggregate='average', granularity='1h'} * 2", "limit": 500}],
+///      "start": "2w-ago", "end": "now", "timeZone": "Europe/Oslo"}
+///
+/// What an item does not say is taken from beside the items, as for cognite_columns_read().
+///
+/// @param client    The client. Not NULL.
+/// @param query     JSON text. Not NULL.
+/// @param len       Its length in bytes.
+/// @param limits    NULL: the client's.
+/// @param[out] out  The columns, in the order of the query. Not NULL.
+/// @param[out] err  May be NULL.
+/// @return As cognite_columns_read().
+///
+/// **Blocks:** on the network, until the total timeout at most. **Threads:** any number. **Owns:** the caller the result.
+/// **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_columns_read_synthetic(
+    client: *mut cognite_client,
+    query: *const c_char,
+    len: usize,
+    limits: *const cognite_limits,
+    out: *mut *mut cognite_columns,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    // SAFETY: NULL or a place for the result.
+    blocking(&Parts { client, query, len, limits }, synthetic::work, unsafe { Out::new(out) }, err)
+}
+
+/// cognite_columns_read_synthetic() that tells its result later; as cognite_columns_read_async().
+///
+/// @param client    The client. Not NULL.
+/// @param query     JSON text. Not NULL.
+/// @param len       Its length in bytes.
+/// @param limits    NULL: the client's.
+/// @param notify    Whom to tell. Not NULL.
+/// @param[out] err  May be NULL; set when the call is not accepted.
+/// @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_columns_read_synthetic_async(
+    client: *mut cognite_client,
+    query: *const c_char,
+    len: usize,
+    limits: *const cognite_limits,
+    notify: *const cognite_notify,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    later(&Parts { client, query, len, limits }, synthetic::work, notify, err)
 }

@@ -68,6 +68,8 @@ pub mod columns_pages;
 
 pub mod arrow;
 
+pub mod subscription;
+
 pub mod usage;
 
 pub mod metrics;

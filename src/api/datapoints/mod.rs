@@ -9,6 +9,7 @@ pub mod delete;
 pub mod fields;
 mod huffman;
 pub mod insert;
+mod json_read;
 mod json_write;
 pub mod latest;
 mod pack;
@@ -21,6 +22,8 @@ pub mod quality;
 mod query;
 pub mod read;
 mod sender;
+pub mod subscription;
+pub mod synthetic;
 pub mod time;
 mod windows;
 

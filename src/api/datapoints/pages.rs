@@ -84,7 +84,7 @@ pub fn begin(client: &Arc<Client>, query: &[u8], ahead: u32, limits: &Limits) ->
         return Err(Error::argument("includeOutsidePoints is not for pages; cognite_columns_read() takes it"));
     }
     let readings = queries.items.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
-    let way = Way::new(client, "/list", limits)?;
+    let way = Way::new(client, "/data/list", limits)?;
     let plan = Plan::new(readings, queries.ignore_unknown, way.width);
     Ok(ColumnPages(Arc::new(Inner {
         client: Arc::clone(client),

@@ -114,47 +114,68 @@ impl Query {
     }
 }
 
-pub fn parse(body: &[u8], now: i64, ask: Ask) -> Result<Queries, Error> {
+/// The members of a query, each of them one of `keys`.
+pub(super) fn members(body: &[u8], keys: &[&str]) -> Result<Map<String, Value>, Error> {
     let body: Value = serde_json::from_slice(body).map_err(|e| {
         Error::argument(format!("the query is not valid JSON: line {}, column {}", e.line(), e.column()))
     })?;
-    let Value::Object(mut body) = body else {
-        return Err(Error::argument(format!("the query must be an object, not {}", kind_of(&body))));
-    };
-    check_keys(&body)?;
-    let ignore_unknown = match body.remove("ignoreUnknownIds") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(b)) => b,
-        Some(_) => return Err(Error::argument("ignoreUnknownIds must be true or false")),
-    };
+    match body {
+        Value::Object(body) => check_keys(&body, keys).map(|()| body),
+        other => Err(Error::argument(format!("the query must be an object, not {}", kind_of(&other)))),
+    }
+}
+
+/// The items of a query, each with what the query says for all of them.
+pub(super) fn spread(mut body: Map<String, Value>, keys: &[&str]) -> Result<Vec<Map<String, Value>>, Error> {
     let items = match body.remove("items") {
         Some(Value::Array(items)) => items,
-        // One series may stand in the query itself.
+        // One may stand in the query itself.
         None | Some(Value::Null) => vec![Value::Object(Map::new())],
         Some(_) => return Err(Error::argument("items must be a list")),
     };
     if items.len() > MAX_SERIES {
         return Err(Error::argument(format!("{} series in one query; at most {MAX_SERIES} are taken", items.len())));
     }
-    let mut queries = Vec::with_capacity(items.len());
-    for item in items {
+    let whole = |item: Value| {
         let Value::Object(mut item) = item else {
             return Err(Error::argument(format!("an item must be an object, not {}", kind_of(&item))));
         };
-        check_keys(&item)?;
+        check_keys(&item, keys)?;
         for (name, value) in &body {
             if !item.contains_key(name) {
                 item.insert(name.clone(), value.clone());
             }
         }
-        queries.push(query(item, now, ask)?);
-    }
-    Ok(Queries { items: queries, ignore_unknown })
+        Ok(item)
+    };
+    items.into_iter().map(whole).collect()
 }
 
-fn check_keys(map: &Map<String, Value>) -> Result<(), Error> {
-    match map.keys().find(|k| !KEYS.contains(&k.as_str())) {
-        Some(key) => Err(Error::argument(unknown_key(key, &KEYS, "the query").message())),
+/// `limit`; `None`: all.
+pub(super) fn limit_of(value: Option<Value>) -> Result<Option<u64>, Error> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(v) if v.as_i64() == Some(-1) => Ok(None),
+        Some(v) => {
+            v.as_u64().map(Some).ok_or_else(|| Error::argument("limit must be a number from 0 on, or null for all"))
+        }
+    }
+}
+
+pub fn parse(body: &[u8], now: i64, ask: Ask) -> Result<Queries, Error> {
+    let mut body = members(body, &KEYS)?;
+    let ignore_unknown = match body.remove("ignoreUnknownIds") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(b)) => b,
+        Some(_) => return Err(Error::argument("ignoreUnknownIds must be true or false")),
+    };
+    let items = spread(body, &KEYS)?.into_iter().map(|item| query(item, now, ask)).collect::<Result<_, _>>()?;
+    Ok(Queries { items, ignore_unknown })
+}
+
+fn check_keys(map: &Map<String, Value>, keys: &[&str]) -> Result<(), Error> {
+    match map.keys().find(|k| !keys.contains(&k.as_str())) {
+        Some(key) => Err(Error::argument(unknown_key(key, keys, "the query").message())),
         None => Ok(()),
     }
 }
@@ -198,13 +219,7 @@ fn query(mut item: Map<String, Value>, now: i64, ask: Ask) -> Result<Query, Erro
     if end <= start {
         return Err(Error::argument(format!("the end ({end}) must be after the start ({start})")));
     }
-    let limit = match item.remove("limit") {
-        None => None,
-        Some(v) if v.as_i64() == Some(-1) => None,
-        Some(v) => {
-            Some(v.as_u64().ok_or_else(|| Error::argument("limit must be a number from 0 on, or null for all"))?)
-        }
-    };
+    let limit = limit_of(item.remove("limit"))?;
     let aggregates = aggregates(item.remove("aggregates"))?;
     let granularity = match text(&mut item, "granularity")? {
         None => None,
@@ -286,7 +301,8 @@ fn text(item: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Err
     }
 }
 
-fn moment(name: &str, value: &Value, now: i64) -> Result<i64, Error> {
+/// A time in any form that is taken.
+pub(super) fn moment(name: &str, value: &Value, now: i64) -> Result<i64, Error> {
     let ms = match value {
         Value::Number(n) => n.as_i64().or_else(|| n.as_f64().filter(|f| f.abs() < 1e15).map(|f| f.trunc() as i64)),
         Value::String(s) => time::parse(s, now),

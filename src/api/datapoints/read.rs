@@ -62,13 +62,14 @@ pub(super) fn packed(readings: &[Reading], pending: &mut Vec<Asked>) -> Vec<Aske
 }
 
 impl Way {
+    /// `below`: what follows `/timeseries`.
     pub fn new(client: &Arc<Client>, below: &str, limits: &Limits) -> Result<Self, Error> {
-        let budget = BudgetKey::parse(if below == "/delete" { "datapoints.delete" } else { "datapoints.read" })?;
+        let budget = BudgetKey::parse(if below == "/data/delete" { "datapoints.delete" } else { "datapoints.read" })?;
         Ok(Self {
             budget: Some(budget),
             width: client.width(budget),
             client: Arc::clone(client),
-            path: format!("{}/timeseries/data{below}", client.project_path()?),
+            path: format!("{}/timeseries{below}", client.project_path()?),
             deadline: client.deadline(limits.timeout)?,
             cancel: limits.cancel.clone(),
         })
@@ -114,7 +115,7 @@ pub(super) fn now_ms() -> i64 {
 
 pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Read, Error> {
     let queries = parse(query, now_ms(), Ask::Range)?;
-    let way = Way::new(client, "/list", limits)?;
+    let way = Way::new(client, "/data/list", limits)?;
     let readings: Vec<Reading> = queries.items.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
     let mut read = Read {
         grouped: readings.len() > way.width,

@@ -17,7 +17,7 @@ use crate::runtime::CancelToken;
 use crate::runtime::usage::{self, Held};
 
 /// Longest total time a call can ask for.
-const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryChoice {

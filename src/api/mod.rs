@@ -3,6 +3,7 @@
 pub mod client;
 pub mod datapoints;
 pub mod diagnose;
+pub mod files;
 pub mod operations;
 pub mod outgoing;
 

@@ -110,9 +110,9 @@ pub struct HttpClient {
     checked: Checked,
     pub(super) transport: Arc<Transport>,
     pub(super) tokens: Arc<TokenEngine>,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     /// Exchanges at a time: the reference's connection pool size.
-    permits: Semaphore,
+    pub(super) permits: Semaphore,
     gates: Gates,
     budgets: Budgets,
 }

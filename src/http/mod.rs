@@ -20,6 +20,7 @@ pub mod retry;
 pub mod throttle;
 pub mod tls;
 pub mod token;
+pub mod transfer;
 pub mod transport;
 pub mod url;
 

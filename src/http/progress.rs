@@ -48,6 +48,13 @@ impl Progress {
         self.last.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 
+    /// The connection took so much of a body that is read while it is sent.
+    pub(super) fn taken(&self, bytes: usize) {
+        self.body_taken.store(true, Ordering::Release);
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.touch();
+    }
+
     /// Bytes of the body handed to the connection.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)

@@ -96,7 +96,7 @@ impl Transport {
         &self.settings.routes[usize::from(url.scheme() == "https")]
     }
 
-    fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+    pub(super) fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
         let s = &self.settings;
         let route = self.route(url);
         // A proxy can itself be spoken to over TLS.
@@ -136,7 +136,7 @@ impl Transport {
     }
 
     /// For messages: the host, and what stands between it and us.
-    fn peer(&self, url: &Url) -> String {
+    pub(super) fn peer(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or("the host");
         match self.route(url).for_url(url).and_then(|p| Some((p.host_str()?, p.port_or_known_default()?))) {
             Some((proxy, port)) => format!("{host} (through the proxy {proxy}:{port})"),
@@ -230,19 +230,19 @@ impl Transport {
 }
 
 /// The idle timer of one exchange: set once, moved only when it fires.
-struct IdleTimer<'a> {
+pub(super) struct IdleTimer<'a> {
     sleep: Pin<Box<tokio::time::Sleep>>,
     idle: Duration,
     progress: &'a Progress,
 }
 
 impl<'a> IdleTimer<'a> {
-    fn new(idle: Duration, progress: &'a Progress) -> Self {
+    pub(super) fn new(idle: Duration, progress: &'a Progress) -> Self {
         Self { sleep: Box::pin(tokio::time::sleep(idle)), idle, progress }
     }
 
     /// `None` when nothing moved for the idle time. While a connection is being made the connect timeout rules instead.
-    async fn watch<F: Future>(&mut self, future: F) -> Option<F::Output> {
+    pub(super) async fn watch<F: Future>(&mut self, future: F) -> Option<F::Output> {
         tokio::pin!(future);
         self.progress.touch();
         loop {

@@ -111,10 +111,17 @@ struct ArrowArray {
 #define COGNITE_NOTIFY_INIT {sizeof(cognite_notify), NULL, NULL, NULL, 0}
 #define COGNITE_REQUEST_INIT {sizeof(cognite_request), NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, NULL}
 #define COGNITE_OPERATION_INIT {sizeof(cognite_operation), NULL, NULL, 0, 0, 0, 0, NULL}
+#define COGNITE_UPLOAD_INIT {sizeof(cognite_upload), NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL}
+#define COGNITE_DOWNLOAD_INIT {sizeof(cognite_download), NULL, 0, NULL, 0, 0, 0, NULL}
 #define COGNITE_COLUMN_INIT {sizeof(cognite_column), 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
 #define COGNITE_INSERT_INIT {sizeof(cognite_insert), 0, NULL, 0, 0}
 #define COGNITE_LIMITS_INIT {sizeof(cognite_limits), 0, NULL}
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
+
+/**
+ * Most parts of one upload.
+ */
+#define MOST_PARTS 250
 
 /**
  * Success.
@@ -137,7 +144,7 @@ struct ArrowArray {
 #define COGNITE_ERR_AUTH 3
 
 /**
- * The service answered 401: the token gives no access to the project.
+ * The service answered 401: the token gives no access to the project; or, to an upload, 403: no right to write that file.
  */
 #define COGNITE_ERR_ACCESS 4
 
@@ -260,6 +267,16 @@ struct ArrowArray {
 #define COGNITE_OPERATION_UNCHECKED 256
 
 /**
+ * For `flags` of an upload: a file that has the same external id is replaced. Without it that is an error of the service's.
+ */
+#define COGNITE_UPLOAD_OVERWRITE 1
+
+/**
+ * For `flags` of an upload: the content is for a file that exists, and replaces what it has.
+ */
+#define COGNITE_UPLOAD_EXISTING 2
+
+/**
  * Times are seconds since 1970.
  */
 #define COGNITE_TIME_S 1
@@ -343,6 +360,11 @@ typedef struct cognite_credentials cognite_credentials;
  * Why a call failed. Read-only; may be read by any number of threads. Free it with cognite_error_free().
  */
 typedef struct cognite_error cognite_error;
+
+/**
+ * Content that is uploaded in parts. Free it with cognite_multipart_free().
+ */
+typedef struct cognite_multipart cognite_multipart;
 
 /**
  * A list being read page by page. Free it with cognite_pages_free().
@@ -589,6 +611,93 @@ typedef struct cognite_operation {
    */
   cognite_cancel *cancel;
 } cognite_operation;
+
+/**
+ * Content to be uploaded, and whose it is. Read during the call only. Begin with COGNITE_UPLOAD_INIT.
+ */
+typedef struct cognite_upload {
+  /**
+   * sizeof(cognite_upload), set by COGNITE_UPLOAD_INIT.
+   */
+  size_t struct_size;
+  /**
+   * JSON. Of a new file its metadata, `{"name":"pump.pdf","externalId":"a","mimeType":"application/pdf","dataSetId":1}`;
+   * the name may be left out where there is a path. With COGNITE_UPLOAD_EXISTING which file: `{"id":1}`,
+   * `{"externalId":"a"}` or `{"instanceId":{"space":"s","externalId":"a"}}`. NULL only with `file_len` 0.
+   */
+  const char *file;
+  /**
+   * Bytes of it.
+   */
+  size_t file_len;
+  /**
+   * The content; NULL with a path, or with `content_len` 0: an empty file.
+   */
+  const void *content;
+  /**
+   * Bytes of the content.
+   */
+  size_t content_len;
+  /**
+   * The content is that of this local file, UTF-8; NULL: `content` is.
+   */
+  const char *path;
+  /**
+   * For all of it, in milliseconds up to a week. 0: as long as bytes move; then each request to the API has the client's
+   * total time, and the content may stand still for its `file_transfer_timeout`.
+   */
+  uint64_t timeout_ms;
+  /**
+   * COGNITE_UPLOAD_*, or 0.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * Cancels the upload when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+} cognite_upload;
+
+/**
+ * Content to be downloaded, and where to. Read during the call only. Begin with COGNITE_DOWNLOAD_INIT.
+ */
+typedef struct cognite_download {
+  /**
+   * sizeof(cognite_download), set by COGNITE_DOWNLOAD_INIT.
+   */
+  size_t struct_size;
+  /**
+   * JSON, which file: `{"id":1}`, `{"externalId":"a"}` or `{"instanceId":{"space":"s","externalId":"a"}}`. Not NULL.
+   */
+  const char *file;
+  /**
+   * Bytes of it.
+   */
+  size_t file_len;
+  /**
+   * Into this local file, UTF-8, which is replaced if it exists. NULL: into memory.
+   */
+  const char *path;
+  /**
+   * As for an upload.
+   */
+  uint64_t timeout_ms;
+  /**
+   * 0.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * Cancels the download when it is triggered; NULL: nothing does. May be freed at any time after the call was made.
+   */
+  cognite_cancel *cancel;
+} cognite_download;
 
 /**
  * Datapoints of one time series as columns of the caller's. Read during the call only. Begin with COGNITE_COLUMN_INIT.
@@ -1548,9 +1657,8 @@ COGNITE_API cognite_config *cognite_config_new(void);
  *     keep_alive_idle: 30                    # seconds an unused connection is kept
  *
  * The client's own values of `max_retries`, `max_retries_connect`, `max_retry_backoff`, `status_forcelist`,
- * `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl`, `max_connection_pool_size` and
- * `concurrency_settings` can be given too; null or
- * not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
+ * `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl`, `max_connection_pool_size`, `file_download_chunk_size`,
+ * `file_upload_chunk_size` and `concurrency_settings` can be given too; null or not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
  *
  * @param text      UTF-8, a byte order mark allowed, at most 256 KiB. Not expanded: `${NAME}` stays as it is.
  * @param len       Its length in bytes.
@@ -2143,6 +2251,34 @@ COGNITE_CHECKED cognite_status cognite_config_set_max_connection_pool_size(cogni
                                                            cognite_error **err);
 
 /**
+ * The client's own value of cognite_global_set_file_download_chunk_size().
+ *
+ * @param config    The config. Not NULL.
+ * @param bytes  1 or more; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_file_download_chunk_size(cognite_config *config,
+                                                           int64_t bytes,
+                                                           cognite_error **err);
+
+/**
+ * The client's own value of cognite_global_set_file_upload_chunk_size().
+ *
+ * @param config    The config. Not NULL.
+ * @param bytes  1 or more; -1: the process's.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+ *
+ * **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_config_set_file_upload_chunk_size(cognite_config *config,
+                                                         int64_t bytes,
+                                                         cognite_error **err);
+
+/**
  * Changes settings of the process from a YAML or JSON mapping: all of it or, on any error, nothing.
  *
  *     max_retries: 10                  # repeats of a call, of all kinds together
@@ -2155,6 +2291,8 @@ COGNITE_CHECKED cognite_status cognite_config_set_max_connection_pool_size(cogni
  *     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
  *     proxy: null                      # http://user:password@host:port; none; null: the environment's (next client)
  *     follow_redirects: false          # see cognite_global_set_follow_redirects()
+ *     file_download_chunk_size: null   # bytes written to a local file at a time; null: 256 KiB
+ *     file_upload_chunk_size: null     # bytes read from a local file at a time; null: 256 KiB
  *     default_client_config: null      # a config as for cognite_config_load()
  *     io_threads: 2                    # for all network I/O; default: one per CPU, at most 2   (before the first call)
  *     callback_threads: 1              # for completion callbacks                               (before the first call)
@@ -2163,8 +2301,8 @@ COGNITE_CHECKED cognite_status cognite_config_set_max_connection_pool_size(cogni
  *
  * Settings take effect with the next call, those marked so with the next client; those about threads are refused while
  * the library runs. A null proxy means HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, read when a client is made.
- * `disable_pypi_version_check`, `max_workers`, `file_download_chunk_size`, `file_upload_chunk_size` and
- * `silence_feature_preview_warnings` are accepted and kept, and have no effect in this version.
+ * `disable_pypi_version_check`, `max_workers` and `silence_feature_preview_warnings` are accepted and kept, and have no
+ * effect.
  *
  * @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
  * @param len       Its length in bytes.
@@ -2407,10 +2545,9 @@ COGNITE_CHECKED cognite_status cognite_global_set_follow_redirects(int32_t on,
 COGNITE_API int32_t cognite_global_get_follow_redirects(void);
 
 /**
- * Bytes at a time when file content is downloaded.
- * Kept for file transfer, which this version does not have.
+ * Bytes that are written to a local file at a time when file content is downloaded: more of them cost memory, fewer cost time.
  *
- * @param bytes  0: the default, chosen by the transport.
+ * @param bytes  1 or more, of which 16 MiB at most are used; 0: the default, 256 KiB.
  * @param[out] err  May be NULL.
  * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
  *
@@ -2429,10 +2566,9 @@ COGNITE_CHECKED cognite_status cognite_global_set_file_download_chunk_size(uint6
 COGNITE_API uint64_t cognite_global_get_file_download_chunk_size(void);
 
 /**
- * Bytes at a time when file content is uploaded.
- * Kept for file transfer, which this version does not have.
+ * Bytes that are read from a local file at a time when file content is uploaded: more of them cost memory, fewer cost time.
  *
- * @param bytes  0: the default, chosen by the transport.
+ * @param bytes  1 or more, of which 16 MiB at most are used; 0: the default, 256 KiB.
  * @param[out] err  May be NULL.
  * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
  *
@@ -3272,6 +3408,200 @@ COGNITE_CHECKED cognite_status cognite_pages_next_async(cognite_pages *pages,
  * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the pages. **Since:** 0.1.0
  */
 COGNITE_API void cognite_pages_free(cognite_pages *pages);
+
+/**
+ * Makes a file with content, or gives one that exists other content, and waits until the storage has it.
+ *
+ * Content from memory is sent as a whole; the service takes up to 5 GiB so. Content from a path is sent in parts: below 50
+ * MiB one, else up to 250 of 50 MiB or more, as many side by side as the limit `files.upload` allows, each read from disk
+ * while it is sent (`file_upload_chunk_size` at a time), and again for a repeat. The file must stay as it is meanwhile;
+ * one that changes is not completed. Storages get neither the token nor other headers of the API. What fails is
+ * repeated as cognite_client_call() does.
+ *
+ * The result is the file as the service told it before the content came (`uploaded` is false), without its links:
+ *
+ *     {"id":42,"name":"pump.pdf","uploaded":false,"createdTime":1700000000000,"lastUpdatedTime":1700000000000}
+ *
+ * An error that comes after the file was made or found says so in its `extra`: `step` is `content` or `complete`, `file` is
+ * the file. Its content is then missing or the old one, unless cognite_error_in_doubt(); to send it again use
+ * COGNITE_UPLOAD_EXISTING with the id. An error without `extra.step` came before: nothing was made, unless in doubt.
+ *
+ * @param client     The client. Not NULL.
+ * @param upload     What to upload. Not NULL.
+ * @param[out] out   The response. Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return `COGNITE_OK`; IO for a local file that cannot be read; ACCESS also for a 403 about the right to write files; API
+ *         also for what the storage answers; else as cognite_client_call().
+ *
+ * **Blocks:** on network and disk, until the time is over or `cancel`. **Threads:** any number. **Owns:** the caller the
+ * result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_upload(cognite_client *client,
+                                     const cognite_upload *upload,
+                                     cognite_response **out,
+                                     cognite_error **err);
+
+/**
+ * cognite_client_upload() that tells its result later. The content in memory is copied before this returns; a local file is
+ * read later, and must stay until then.
+ *
+ * @param client     The client. Not NULL.
+ * @param upload     What to upload. Not NULL.
+ * @param notify     Whom to tell. Not NULL.
+ * @param[out] err   May be NULL; set when the upload is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_upload_async(cognite_client *client,
+                                           const cognite_upload *upload,
+                                           const cognite_notify *notify,
+                                           cognite_error **err);
+
+/**
+ * Gets the content of a file and waits until it is there.
+ *
+ * Into memory: the response's body is the content, of `max_response_bytes` at most. Into a local file: the response is
+ * `{"length":1234}`; the content is written to a file beside the one that is named (`.NAME.NUMBER.part`), which takes its
+ * place when it is whole and on the disk. So there is never a part of it under the name, and what was there stays until
+ * then; when the download fails or is cancelled the other file is removed.
+ *
+ * A content that breaks off is continued where it broke off if the storage says which version it is (ETag), else it is
+ * begun anew. A link that has ended meanwhile is asked for again.
+ *
+ * @param client     The client. Not NULL.
+ * @param download   What to download. Not NULL.
+ * @param[out] out   The response. Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return `COGNITE_OK`; NOT_FOUND for an unknown file; IO for a local file that cannot be written; API also for what the
+ *         storage answers; DECODE also for content too large for memory; else as cognite_client_call().
+ *
+ * **Blocks:** on network and disk, until the time is over or `cancel`. **Threads:** any number. **Owns:** the caller the
+ * result. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_download(cognite_client *client,
+                                       const cognite_download *download,
+                                       cognite_response **out,
+                                       cognite_error **err);
+
+/**
+ * cognite_client_download() that tells its result later.
+ *
+ * @param client     The client. Not NULL.
+ * @param download   What to download. Not NULL.
+ * @param notify     Whom to tell. Not NULL.
+ * @param[out] err   May be NULL; set when the download is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_download_async(cognite_client *client,
+                                             const cognite_download *download,
+                                             const cognite_notify *notify,
+                                             cognite_error **err);
+
+/**
+ * Begins an upload in parts that the program has in memory one after another: content larger than memory that lies in no
+ * file. For a local file cognite_client_upload() is enough.
+ *
+ * Nothing is asked of the service yet; the first part does. Storages want parts of at least 5 MiB, but for the last.
+ *
+ * @param client          The client. Not NULL; may be freed before the upload is.
+ * @param upload          Whose content it is; without content and path. Its time is for all parts together. Not NULL.
+ * @param parts           How many parts there will be: 1 to 250.
+ * @param[out] multipart  The upload. Not NULL.
+ * @param[out] err        May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the upload. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_multipart_new(cognite_client *client,
+                                     const cognite_upload *upload,
+                                     uint32_t parts,
+                                     cognite_multipart **multipart,
+                                     cognite_error **err);
+
+/**
+ * Sends a part and waits until the storage has it. Parts go in any order, several at a time from several threads. One that
+ * failed may be sent again; one that is there may not.
+ *
+ * @param multipart  The upload. Not NULL.
+ * @param number     Which part, counted from 0.
+ * @param content    Its bytes; NULL only with `content_len` 0.
+ * @param content_len How many.
+ * @param[out] out   `{"part":0}`. May be NULL.
+ * @param[out] err   May be NULL. An error has `extra` as that of cognite_client_upload(), but never is in doubt because of
+ *                   a part.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT also for a part that is there already; else as cognite_client_upload().
+ *
+ * **Blocks:** on the network, until the time is over or `cancel`. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_multipart_part(cognite_multipart *multipart,
+                                      uint32_t number,
+                                      const void *content,
+                                      size_t content_len,
+                                      cognite_response **out,
+                                      cognite_error **err);
+
+/**
+ * cognite_multipart_part() that tells its result later. The part is copied before this returns.
+ *
+ * @param multipart  The upload. Not NULL; may be freed before the result is told.
+ * @param number     Which part, counted from 0.
+ * @param content    Its bytes; NULL only with `content_len` 0.
+ * @param content_len How many.
+ * @param notify     Whom to tell. Not NULL.
+ * @param[out] err   May be NULL; set when the part is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_multipart_part_async(cognite_multipart *multipart,
+                                            uint32_t number,
+                                            const void *content,
+                                            size_t content_len,
+                                            const cognite_notify *notify,
+                                            cognite_error **err);
+
+/**
+ * Makes the parts, all of which were sent, the content of the file, and waits for it. Without it they are nothing; the
+ * service forgets them after a while.
+ *
+ * @param multipart  The upload. Not NULL.
+ * @param[out] out   The file, as from cognite_client_upload(). Not NULL.
+ * @param[out] err   May be NULL. Exactly one of `*out` and `*err` is set.
+ * @return `COGNITE_OK`; INVALID_ARGUMENT also while a part is missing; else as cognite_client_upload().
+ *
+ * **Blocks:** on the network, until the time is over or `cancel`. **Threads:** any number. **Owns:** the caller the result.
+ * **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_multipart_complete(cognite_multipart *multipart,
+                                          cognite_response **out,
+                                          cognite_error **err);
+
+/**
+ * cognite_multipart_complete() that tells its result later.
+ *
+ * @param multipart  The upload. Not NULL; may be freed before the result is told.
+ * @param notify     Whom to tell. Not NULL.
+ * @param[out] err   May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_multipart_complete_async(cognite_multipart *multipart,
+                                                const cognite_notify *notify,
+                                                cognite_error **err);
+
+/**
+ * Frees an upload. NULL does nothing. Parts under way go on and are told; one that was not completed is no content.
+ *
+ * @param multipart  The upload; not used afterwards.
+ *
+ * **Blocks:** no. **Threads:** one, no other using it. **Owns:** takes the upload. **Since:** 0.1.0
+ */
+COGNITE_API void cognite_multipart_free(cognite_multipart *multipart);
 
 /**
  * Makes an empty collection.

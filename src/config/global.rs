@@ -177,13 +177,7 @@ pub fn apply_settings(input: &[u8]) -> Result<(), Error> {
 }
 
 /// Settings of the reference that are accepted so that one text serves both.
-const WITHOUT_EFFECT: [&str; 5] = [
-    "max_workers",
-    "follow_redirects",
-    "file_download_chunk_size",
-    "file_upload_chunk_size",
-    "silence_feature_preview_warnings",
-];
+const WITHOUT_EFFECT: [&str; 2] = ["max_workers", "silence_feature_preview_warnings"];
 
 fn put<T>(into: &mut T, value: Result<T, Error>) -> Result<(), Error> {
     *into = value?;
@@ -197,7 +191,7 @@ pub fn count(key: &str, value: &Value, least: u64) -> Result<u32, Error> {
         .ok_or_else(|| Error::config(format!("{key} is larger than 1000000")))
 }
 
-fn chunk_size(key: &str, value: &Value) -> Result<Option<u64>, Error> {
+pub fn chunk_size(key: &str, value: &Value) -> Result<Option<u64>, Error> {
     if value.is_null() { Ok(None) } else { integer(key, value, 1).map(Some) }
 }
 

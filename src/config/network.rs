@@ -78,6 +78,8 @@ pub struct Own {
     pub proxy: Option<Secret>,
     pub disable_ssl: Option<bool>,
     pub pool_size: Option<u32>,
+    pub file_download_chunk_size: Option<u64>,
+    pub file_upload_chunk_size: Option<u64>,
     /// Requests that have an own limit are counted for this client alone.
     pub concurrency: Limits,
 }
@@ -128,6 +130,12 @@ impl Own {
         }
         if let Some(n) = self.pool_size {
             change(&|g| g.pool_size = n);
+        }
+        if let Some(n) = self.file_download_chunk_size {
+            change(&|g| g.file_download_chunk_size = Some(n));
+        }
+        if let Some(n) = self.file_upload_chunk_size {
+            change(&|g| g.file_upload_chunk_size = Some(n));
         }
         merged
     }
@@ -228,6 +236,8 @@ impl Network {
         put("proxy", json!(global::shown_proxy(own.proxy.as_ref())));
         put("disable_ssl", json!(own.disable_ssl));
         put("max_connection_pool_size", json!(own.pool_size));
+        put("file_download_chunk_size", json!(own.file_download_chunk_size));
+        put("file_upload_chunk_size", json!(own.file_upload_chunk_size));
         put("concurrency_settings", own.concurrency.to_json());
     }
 }
@@ -273,6 +283,12 @@ pub const KEYS: &[(&str, Set)] = &[
     ("disable_ssl", |c, v| own(&mut c.network.own.disable_ssl, v, |v| boolean("disable_ssl", v))),
     ("max_connection_pool_size", |c, v| {
         own(&mut c.network.own.pool_size, v, |v| global::count("max_connection_pool_size", v, 1))
+    }),
+    ("file_download_chunk_size", |c, v| {
+        put(&mut c.network.own.file_download_chunk_size, global::chunk_size("file_download_chunk_size", v))
+    }),
+    ("file_upload_chunk_size", |c, v| {
+        put(&mut c.network.own.file_upload_chunk_size, global::chunk_size("file_upload_chunk_size", v))
     }),
     ("concurrency_settings", |c, v| c.network.own.concurrency.merge(v, &Limits::default())),
 ];
@@ -332,14 +348,18 @@ mod tests {
     fn own_values_win_and_the_rest_is_the_process_s() {
         let c = load(
             "max_retries: 1\nmax_retries_connect: 0\nmax_retry_backoff: 0.5\nstatus_forcelist: [500]\ndisable_gzip: true\n\
-             follow_redirects: true\nproxy: http://u:canary@h:1\ndisable_ssl: true\nmax_connection_pool_size: 3\n",
+             follow_redirects: true\nproxy: http://u:canary@h:1\ndisable_ssl: true\nmax_connection_pool_size: 3\n\
+             file_download_chunk_size: 9\nfile_upload_chunk_size: null\n",
         )
         .unwrap();
-        let global = Arc::new(Global { file_upload_chunk_size: Some(77), ..Global::default() });
+        let (sixty, other) = (Some(60), Some(77));
+        let global = Global { file_download_chunk_size: sixty, file_upload_chunk_size: other, ..Global::default() };
+        let global = Arc::new(global);
         let g = c.network.own.over(Arc::clone(&global));
         assert_eq!((g.max_retries, g.max_retries_connect, g.pool_size, g.file_upload_chunk_size), (1, 0, 3, Some(77)));
         assert_eq!((g.max_retry_backoff, &g.status_forcelist), (Duration::from_millis(500), &vec![500]));
         assert!(g.disable_gzip && g.follow_redirects && g.disable_ssl);
+        assert_eq!(g.file_download_chunk_size, Some(9));
         assert_eq!(g.proxy.as_ref().map(Secret::reveal), Some("http://u:canary@h:1"));
         assert!(Arc::ptr_eq(&load("").unwrap().network.own.over(Arc::clone(&global)), &global));
         let shown = c.to_json().to_string();
@@ -370,6 +390,7 @@ mod tests {
             ("max_retries: -1\n".into(), "max_retries"),
             ("proxy: nowhere\n".into(), "proxy"),
             ("max_connection_pool_size: 0\n".into(), "max_connection_pool_size"),
+            ("file_upload_chunk_size: 0\n".into(), "file_upload_chunk_size"),
             ("connect_timout: 1\n".into(), "did you mean 'connect_timeout'"),
         ] {
             let e = load(&text).unwrap_err();

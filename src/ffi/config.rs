@@ -82,9 +82,8 @@ pub extern "C" fn cognite_config_new() -> *mut cognite_config {
 ///     keep_alive_idle: 30                    # seconds an unused connection is kept
 ///
 /// The client's own values of `max_retries`, `max_retries_connect`, `max_retry_backoff`, `status_forcelist`,
-/// `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl`, `max_connection_pool_size` and
-/// `concurrency_settings` can be given too; null or
-/// not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
+/// `disable_gzip`, `follow_redirects`, `proxy`, `disable_ssl`, `max_connection_pool_size`, `file_download_chunk_size`,
+/// `file_upload_chunk_size` and `concurrency_settings` can be given too; null or not given is the process's, see cognite_global_apply_settings(). Files are read here, not later.
 ///
 /// @param text      UTF-8, a byte order mark allowed, at most 256 KiB. Not expanded: `${NAME}` stays as it is.
 /// @param len       Its length in bytes.

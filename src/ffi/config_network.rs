@@ -20,6 +20,10 @@ fn own_count(key: &str, count: i32, least: u64) -> Result<Option<u32>, Error> {
     if count == -1 { Ok(None) } else { global::count(key, &count.into(), least).map(Some) }
 }
 
+fn own_size(key: &str, bytes: i64) -> Result<Option<u64>, Error> {
+    if bytes == -1 { Ok(None) } else { global::chunk_size(key, &bytes.into()) }
+}
+
 /// Certificate authorities the client trusts beside the system's store (or instead of it: cognite_config_set_ca_only()).
 /// For the API, tokens and a proxy that is spoken to over TLS. They take the place of those given before.
 ///
@@ -349,6 +353,48 @@ pub unsafe extern "C" fn cognite_config_set_max_connection_pool_size(
 ) -> cognite_status {
     change(config, err, |c| {
         c.network.own.pool_size = own_count("max_connection_pool_size", count, 1)?;
+        Ok(())
+    })
+}
+
+/// The client's own value of cognite_global_set_file_download_chunk_size().
+///
+/// @param config    The config. Not NULL.
+/// @param bytes  1 or more; -1: the process's.
+/// @param[out] err  May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+///
+/// **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_config_set_file_download_chunk_size(
+    config: *mut cognite_config,
+    bytes: i64,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    change(config, err, |c| {
+        c.network.own.file_download_chunk_size = own_size("file_download_chunk_size", bytes)?;
+        Ok(())
+    })
+}
+
+/// The client's own value of cognite_global_set_file_upload_chunk_size().
+///
+/// @param config    The config. Not NULL.
+/// @param bytes  1 or more; -1: the process's.
+/// @param[out] err  May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
+///
+/// **Blocks:** no. **Threads:** one at a time. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_config_set_file_upload_chunk_size(
+    config: *mut cognite_config,
+    bytes: i64,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    change(config, err, |c| {
+        c.network.own.file_upload_chunk_size = own_size("file_upload_chunk_size", bytes)?;
         Ok(())
     })
 }

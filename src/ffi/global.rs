@@ -23,6 +23,8 @@ use crate::http::Response;
 ///     disable_ssl: false               # true: accept any certificate. For tests.   (next client)
 ///     proxy: null                      # http://user:password@host:port; none; null: the environment's (next client)
 ///     follow_redirects: false          # see cognite_global_set_follow_redirects()
+///     file_download_chunk_size: null   # bytes written to a local file at a time; null: 256 KiB
+///     file_upload_chunk_size: null     # bytes read from a local file at a time; null: 256 KiB
 ///     default_client_config: null      # a config as for cognite_config_load()
 ///     io_threads: 2                    # for all network I/O; default: one per CPU, at most 2   (before the first call)
 ///     callback_threads: 1              # for completion callbacks                               (before the first call)
@@ -31,8 +33,8 @@ use crate::http::Response;
 ///
 /// Settings take effect with the next call, those marked so with the next client; those about threads are refused while
 /// the library runs. A null proxy means HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, read when a client is made.
-/// `disable_pypi_version_check`, `max_workers`, `file_download_chunk_size`, `file_upload_chunk_size` and
-/// `silence_feature_preview_warnings` are accepted and kept, and have no effect in this version.
+/// `disable_pypi_version_check`, `max_workers` and `silence_feature_preview_warnings` are accepted and kept, and have no
+/// effect.
 ///
 /// @param text      UTF-8, a byte order mark allowed, at most 256 KiB.
 /// @param len       Its length in bytes.

@@ -8,10 +8,9 @@ use super::global_values::{change, read};
 use super::guard::cognite_status;
 use super::text::{copy_text, text_opt};
 
-/// Bytes at a time when file content is downloaded.
-/// Kept for file transfer, which this version does not have.
+/// Bytes that are written to a local file at a time when file content is downloaded: more of them cost memory, fewer cost time.
 ///
-/// @param bytes  0: the default, chosen by the transport.
+/// @param bytes  1 or more, of which 16 MiB at most are used; 0: the default, 256 KiB.
 /// @param[out] err  May be NULL.
 /// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
 ///
@@ -38,10 +37,9 @@ pub unsafe extern "C" fn cognite_global_get_file_download_chunk_size() -> u64 {
     read(0, |g| g.file_download_chunk_size.unwrap_or(0))
 }
 
-/// Bytes at a time when file content is uploaded.
-/// Kept for file transfer, which this version does not have.
+/// Bytes that are read from a local file at a time when file content is uploaded: more of them cost memory, fewer cost time.
 ///
-/// @param bytes  0: the default, chosen by the transport.
+/// @param bytes  1 or more, of which 16 MiB at most are used; 0: the default, 256 KiB.
 /// @param[out] err  May be NULL.
 /// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
 ///

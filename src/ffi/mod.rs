@@ -48,6 +48,10 @@ pub mod operation;
 
 pub mod pages;
 
+pub mod files;
+
+pub mod multipart;
+
 pub mod column;
 
 pub mod points;

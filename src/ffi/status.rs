@@ -16,7 +16,7 @@ pub const COGNITE_ERR_INVALID_ARGUMENT: i32 = 1;
 pub const COGNITE_ERR_CONFIG: i32 = 2;
 /// No token could be had from the identity provider or the token provider.
 pub const COGNITE_ERR_AUTH: i32 = 3;
-/// The service answered 401: the token gives no access to the project.
+/// The service answered 401: the token gives no access to the project; or, to an upload, 403: no right to write that file.
 pub const COGNITE_ERR_ACCESS: i32 = 4;
 /// The service answered with any other status than 2xx.
 pub const COGNITE_ERR_API: i32 = 5;

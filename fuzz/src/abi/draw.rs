@@ -95,12 +95,18 @@ pub(super) fn pick(input: &mut Input<'_>, most: u8) -> u8 {
 pub(super) fn handle(scene: &mut Scene, input: &mut Input<'_>, kind: Kind) -> *mut c_void {
     let name = scene.name;
     let takes = name.ends_with("_free") || name.starts_with("cognite_token_request_");
-    let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose", "_operate"]
+    let sends = ["_call", "_get", "_post", "_put", "_authorization", "_diagnose", "_operate", "_upload", "_download"]
         .iter()
         .any(|s| name.strip_prefix("cognite_client").is_some_and(|rest| rest.starts_with(s)))
-        || ["cognite_pages_new", "cognite_points_insert", "cognite_points_delete", "cognite_columns_read"]
-            .iter()
-            .any(|s| name.starts_with(s));
+        || [
+            "cognite_pages_new",
+            "cognite_multipart_new",
+            "cognite_points_insert",
+            "cognite_points_delete",
+            "cognite_columns_read",
+        ]
+        .iter()
+        .any(|s| name.starts_with(s));
     let choice = pick(input, 15);
     let fits = |l: &Live| match choice {
         1 => l.kind != kind,

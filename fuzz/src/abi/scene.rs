@@ -14,6 +14,7 @@ use cognite::ffi::credentials::{cognite_credentials, cognite_credentials_free};
 use cognite::ffi::error::{cognite_error, cognite_error_free, cognite_error_message, cognite_error_status};
 use cognite::ffi::global::cognite_global_apply_settings;
 use cognite::ffi::log::cognite_log_set_callback;
+use cognite::ffi::multipart::{cognite_multipart, cognite_multipart_free};
 use cognite::ffi::pages::{cognite_pages, cognite_pages_free};
 use cognite::ffi::points::{cognite_points, cognite_points_free};
 use cognite::ffi::queue::{cognite_completion, cognite_queue, cognite_queue_free};
@@ -34,6 +35,7 @@ pub enum Kind {
     Config,
     Credentials,
     Error,
+    Multipart,
     Pages,
     Points,
     Queue,
@@ -60,6 +62,9 @@ impl Handle for cognite_credentials {
 }
 impl Handle for cognite_error {
     const KIND: Kind = Kind::Error;
+}
+impl Handle for cognite_multipart {
+    const KIND: Kind = Kind::Multipart;
 }
 impl Handle for cognite_pages {
     const KIND: Kind = Kind::Pages;
@@ -273,6 +278,7 @@ fn free(live: Live) {
             Kind::Config => cognite_config_free(live.raw.cast()),
             Kind::Credentials => cognite_credentials_free(live.raw.cast()),
             Kind::Error => cognite_error_free(live.raw.cast()),
+            Kind::Multipart => cognite_multipart_free(live.raw.cast()),
             Kind::Pages => cognite_pages_free(live.raw.cast()),
             Kind::Columns => cognite_columns_free(live.raw.cast()),
             Kind::Points => cognite_points_free(live.raw.cast()),

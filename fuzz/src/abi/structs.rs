@@ -3,6 +3,7 @@
 use std::mem::offset_of;
 
 use cognite::ffi::column::cognite_column;
+use cognite::ffi::files::{cognite_download, cognite_upload};
 use cognite::ffi::limits::cognite_limits;
 use cognite::ffi::notify::cognite_notify;
 use cognite::ffi::operation::cognite_operation;
@@ -62,6 +63,54 @@ impl Draw for *const cognite_insert {
         value.timeout_ms = timeout(input);
         value.json = u32::from(pick(input, 2));
         sized(scene, input, value, size_of::<cognite_insert>())
+    }
+}
+
+const FILES: [&str; 4] = ["{\"id\":1}", "{\"externalId\":\"a\"}", "{\"name\":\"n\"}", "{\"id\":\"1\"}"];
+/// Nothing is written anywhere.
+const PATHS: [&str; 4] = ["/nonexistent/folder/file", "/", "/dev/null", ""];
+
+fn file(scene: &mut Scene, input: &mut Input<'_>) -> (*const std::ffi::c_char, usize) {
+    let at = match pick(input, 5) {
+        n if usize::from(n) < FILES.len() => keep(scene, FILES[usize::from(n)].as_bytes()),
+        _ => text(scene, input),
+    };
+    (at, scene.last.unwrap_or(0))
+}
+
+fn path(scene: &mut Scene, input: &mut Input<'_>) -> *const std::ffi::c_char {
+    PATHS.get(usize::from(pick(input, 7))).map_or(std::ptr::null(), |p| keep(scene, p.as_bytes()))
+}
+
+impl Draw for *const cognite_upload {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        let mut value: cognite_upload = unsafe { std::mem::zeroed() };
+        (value.file, value.file_len) = file(scene, input);
+        if pick(input, 1) == 0 {
+            value.content = text(scene, input).cast();
+            value.content_len = scene.last.unwrap_or(0);
+        }
+        value.path = path(scene, input);
+        value.timeout_ms = timeout(input);
+        value.flags = u32::from(pick(input, 4));
+        if pick(input, 1) == 0 {
+            value.cancel = handle(scene, input, Kind::Cancel).cast();
+        }
+        sized(scene, input, value, size_of::<cognite_upload>())
+    }
+}
+
+impl Draw for *const cognite_download {
+    fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+        let mut value: cognite_download = unsafe { std::mem::zeroed() };
+        (value.file, value.file_len) = file(scene, input);
+        value.path = path(scene, input);
+        value.timeout_ms = timeout(input);
+        value.flags = u32::from(pick(input, 7) == 0);
+        if pick(input, 1) == 0 {
+            value.cancel = handle(scene, input, Kind::Cancel).cast();
+        }
+        sized(scene, input, value, size_of::<cognite_download>())
     }
 }
 

@@ -129,7 +129,7 @@ async fn unknown_paths() {
         assert_eq!((status, &body["error"]["code"]), (404, &json!(404)), "{path}");
     }
     assert_eq!(e.post("/datasets/delete", json!({"items": [{"id": 1}]})).await.0, 404);
-    assert_eq!(answer(e.client.get(e.url("/"))).await.0, 404);
+    assert_eq!(answer(e.client.get(e.url("/nothing"))).await.0, 404);
     assert_eq!(answer(e.client.get(e.url("/oauth2/token"))).await.0, 404);
 }
 

@@ -214,7 +214,8 @@ pub unsafe extern "C" fn cognite_client_upload_async(
 /// then; when the download fails or is cancelled the other file is removed.
 ///
 /// A content that breaks off is continued where it broke off if the storage says which version it is (ETag), else it is
-/// begun anew. A link that has ended meanwhile is asked for again.
+/// begun anew. A link that has ended meanwhile is asked for again. The `extra` of an error has `step`: `content` where the
+/// storage or the way to it failed.
 ///
 /// @param client     The client. Not NULL.
 /// @param download   What to download. Not NULL.

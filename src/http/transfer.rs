@@ -188,6 +188,7 @@ impl HttpClient {
                     };
                     let again = auto || answer.status == 429 || settings.status_forcelist.contains(&answer.status);
                     let error = refusal(&place, &answer).with(|d| {
+                        d.project = Some(self.checked().project.clone());
                         d.retry_after = asked;
                         d.retryable = again;
                     });

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "datapoints.h"
+#include "files.h"
 #include "login.h"
 #include "operations.h"
 #include "reply.h"
@@ -363,7 +364,7 @@ static void do_call(text *t, cognite_client *client, const char *op, const doc *
   } else if (strcmp(op, "sleep") == 0) {
     rest(number_of(d, member(d, call, "ms")));
     add_text(t, "{\"ok\":null}");
-  } else if (!datapoints_call(t, client, op, d, call)) {
+  } else if (!datapoints_call(t, client, op, d, call) && !files_call(t, client, op, d, call)) {
     add_text(t, "{\"unsupported\":true}");
   }
 }

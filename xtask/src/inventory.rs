@@ -73,6 +73,9 @@ const ALWAYS: &[(&str, &str)] = &[
     ("iam.user_profiles.enable", r#""update":{"userProfilesConfiguration":{"set":{"enabled":true}}}"#),
 ];
 
+/// Queries that the inventory does not know of.
+const QUERIES: &[(&str, &str)] = &[("files.retrieve_download_urls", "extendedExpiration")];
+
 /// Where the version header depends on the arguments: the member that asks for it, and the value it then has if any does
 /// not. The inventory only knows that it depends.
 const WHEN: &[(&str, &str)] = &[
@@ -283,7 +286,11 @@ fn row(name: &str, method: &str, path: &str, endpoint: &Json, main: &Json, here:
         (Some(accept), _) => accept,
     };
     let version = version(name, main);
-    let query = if get { String::new() } else { list("query_fields") };
+    let query = match QUERIES.iter().find(|(n, _)| *n == name) {
+        Some((_, query)) => (*query).to_owned(),
+        None if get => String::new(),
+        None => list("query_fields"),
+    };
     let always = match ALWAYS.iter().find(|(n, _)| *n == name) {
         Some((_, json)) => (*json).to_owned(),
         None if name.ends_with(".count") => r#""aggregate":"count""#.to_owned(),

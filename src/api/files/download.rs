@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::target::{Beside, Disk, Memory};
-use super::{Link, Way, Work, chunk, identifier, odd, only_object};
+use super::{Link, Way, Work, at_step, chunk, identifier, odd, only_object};
 use crate::api::Client;
 use crate::error::Error;
 use crate::http::Response;
@@ -93,7 +93,7 @@ impl Download {
                     link = self.link(true).await?;
                     life = LONGER_LINK;
                 }
-                other => return other,
+                other => return other.map_err(|e| at_step("content", None, e)),
             }
         }
     }

@@ -143,6 +143,21 @@ fn odd(what: &str) -> Error {
     Error::new(Status::Decode, format!("the service answered with {what}")).with(|d| d.cause = Some(Cause::Protocol))
 }
 
+/// An error with what it happened at, and to which file if that is known.
+fn at_step(step: &str, file: Option<&Map<String, Value>>, error: Error) -> Error {
+    error.with(|d| {
+        let mut extra = match d.extra.take() {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        extra.insert("step".into(), step.into());
+        if let Some(file) = file {
+            extra.insert("file".into(), Value::Object(file.clone()));
+        }
+        d.extra = Some(Value::Object(extra));
+    })
+}
+
 /// The object of an answer that holds it as it is or as the only item of a list.
 fn only_object(response: &Response) -> Result<Map<String, Value>, Error> {
     let value = serde_json::from_slice(&response.body).map_err(|_| odd("something that is no JSON"))?;

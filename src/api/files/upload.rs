@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::source::{self, Memory, Part, Seen};
-use super::{Link, Way, Work, chunk, identifier, odd, only_object};
+use super::{Link, Way, Work, at_step, chunk, identifier, odd, only_object};
 use crate::api::Client;
 use crate::api::operations::lanes::Lanes;
 use crate::config::concurrency::BudgetKey;
@@ -155,15 +155,7 @@ impl Begun {
 
     /// An error after the file was made or found: the caller learns which it is, and how far it came.
     pub(super) fn failed(&self, step: &str, error: Error) -> Error {
-        error.with(|d| {
-            let mut extra = match d.extra.take() {
-                Some(Value::Object(map)) => map,
-                _ => Map::new(),
-            };
-            extra.insert("step".into(), json!(step));
-            extra.insert("file".into(), Value::Object(self.file.clone()));
-            d.extra = Some(Value::Object(extra));
-        })
+        at_step(step, Some(&self.file), error)
     }
 
     /// Sends one part, or all of it. Parts count for nothing until the last word: none of them is ever in doubt.

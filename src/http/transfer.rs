@@ -277,6 +277,8 @@ impl HttpClient {
             Content::In(incoming) if response.status().is_success() => {
                 incoming.receive(&exchange, &mut timer, &mut response, &headers).await?;
             }
+            // The storage has it, whatever words follow.
+            Content::Out(_) if response.status().is_success() => {}
             // The status says all; words that break off are no failure.
             _ => {
                 while let Some(Ok(Some(chunk))) = timer.watch(response.chunk()).await

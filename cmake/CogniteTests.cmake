@@ -97,6 +97,7 @@ cognite_test(example_config_file EMULATOR COMMAND "$<TARGET_FILE:example_config_
 cognite_test(example_doctor EMULATOR COMMAND "$<TARGET_FILE:example_cognite-doctor>")
 cognite_test(example_doctor_ill EMULATOR FAST COMMAND sh -c "COGNITE_CLIENT_SECRET=wrong '$<TARGET_FILE:example_cognite-doctor>'; test $? = 1")
 set_tests_properties(example_doctor_ill PROPERTIES PASS_REGULAR_EXPRESSION "FAILED  token")
+cognite_test(example_files EMULATOR COMMAND "$<TARGET_FILE:example_files>" "${CMAKE_CURRENT_BINARY_DIR}/files.example" 60)
 cognite_test(example_hierarchy EMULATOR COMMAND "$<TARGET_FILE:example_hierarchy>")
 cognite_test(example_data_modeling EMULATOR COMMAND "$<TARGET_FILE:example_data_modeling>")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)

@@ -125,8 +125,7 @@ pub unsafe extern "C" fn cognite_subscription_next_async(
 ) -> cognite_status {
     entry(err, || {
         // SAFETY: NULL or live objects of the caller's.
-        let (reader, notify) =
-            unsafe { (get::<SubscriptionBox>(subscription, "subscription")?, notify_of(notify)?) };
+        let (reader, notify) = unsafe { (get::<SubscriptionBox>(subscription, "subscription")?, notify_of(notify)?) };
         runtime::spawn_notified(reader.0.next()?, notify)
     })
 }

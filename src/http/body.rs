@@ -1,10 +1,11 @@
 //! Bodies: JSON checked and compressed on the way out, decompressed within a bound on the way in.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::{GzEncoder, MultiGzDecoder};
+use flate2::write::GzEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use serde::de::IgnoredAny;
 
 use crate::error::Error;
@@ -62,63 +63,108 @@ pub enum Fault {
     Undecodable,
 }
 
-/// Collects an answer's body, decompressing as it arrives, never beyond `limit` bytes.
-pub enum Sink {
-    Plain(Limited),
-    Gzip(Box<MultiGzDecoder<Limited>>),
+/// Whether a body is compressed; the name of an encoding that nobody asked for is an error.
+pub fn is_gzip(headers: &HeaderMap) -> Result<bool, String> {
+    match headers.get(CONTENT_ENCODING).map(|v| v.as_bytes().trim_ascii()) {
+        None | Some(b"") => Ok(false),
+        Some(v) if v.eq_ignore_ascii_case(b"identity") => Ok(false),
+        Some(v) if v.eq_ignore_ascii_case(b"gzip") || v.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
+        Some(v) => Err(String::from_utf8_lossy(v).to_ascii_lowercase()),
+    }
 }
 
-pub struct Limited {
+/// Memory reserved on a server's word at most.
+const RESERVED_AT_MOST: u64 = 16 << 20;
+
+/// Collects an answer's body as it is on the wire, never beyond `limit` bytes, and unpacks it in the end: with all of it
+/// there the decompressor never stops and starts.
+pub struct Sink {
     bytes: Vec<u8>,
+    gzip: bool,
     limit: usize,
     counted: Held,
-}
-
-impl Write for Limited {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if data.len() > self.limit - self.bytes.len() {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(data);
-        self.counted.set(self.bytes.len());
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Sink {
     /// `announced` is the length the server gives; it is believed only so far that memory is reserved.
     pub fn new(gzip: bool, announced: Option<u64>, limit: u64) -> Self {
-        const RESERVED_AT_MOST: u64 = 16 << 20;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let first = announced.unwrap_or(4096).min(RESERVED_AT_MOST) as usize;
         // One more than announced: the terminating NUL must not cost a second allocation.
-        let sink = Limited { bytes: Vec::with_capacity(first + 1), limit, counted: BODY_BYTES.hold(0) };
-        if gzip { Sink::Gzip(Box::new(MultiGzDecoder::new(sink))) } else { Sink::Plain(sink) }
+        Self { bytes: Vec::with_capacity(first + 1), gzip, limit, counted: BODY_BYTES.hold(0) }
     }
 
     pub fn take(&mut self, data: &[u8]) -> Result<(), Fault> {
-        match self {
-            Sink::Plain(sink) => sink.write_all(data),
-            Sink::Gzip(decoder) => decoder.write_all(data),
+        if data.len() > self.limit.saturating_sub(self.bytes.len()) {
+            return Err(Fault::TooLarge);
         }
-        .map_err(fault)
+        self.bytes.extend_from_slice(data);
+        self.counted();
+        Ok(())
     }
 
-    /// The whole body; a compressed stream that ends early is an error, not a shorter body.
-    pub fn finish(self) -> Result<Vec<u8>, Fault> {
-        match self {
-            Sink::Plain(sink) => Ok(sink.bytes),
-            Sink::Gzip(decoder) => decoder.finish().map(|sink| sink.bytes).map_err(fault),
+    /// Where up to `most` bytes can be received into, and how many of them now. [`Sink::counted`] follows.
+    pub fn room(&mut self, most: u64) -> Result<(&mut Vec<u8>, usize), Fault> {
+        let left = self.limit.checked_sub(self.bytes.len()).ok_or(Fault::TooLarge)?;
+        // Where nothing fits any more there may be nothing more: one byte tells.
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(left.saturating_add(1));
+        let spare = self.bytes.capacity() - self.bytes.len();
+        if spare < most.min(LEAST_ROOM) {
+            self.bytes.reserve(most.saturating_add(1).min(self.bytes.len().max(LEAST_ROOM)));
+        }
+        let most = most.min(self.bytes.capacity() - self.bytes.len());
+        Ok((&mut self.bytes, most))
+    }
+
+    pub fn counted(&mut self) {
+        self.counted.set(self.bytes.len());
+    }
+
+    /// The whole body; a compressed stream that ends early is an error, not a shorter body. An empty one with
+    /// content-encoding gzip (204, HEAD) is an empty body.
+    pub fn finish(mut self) -> Result<Vec<u8>, Fault> {
+        if self.bytes.len() > self.limit {
+            return Err(Fault::TooLarge);
+        }
+        match self.gzip && !self.bytes.is_empty() {
+            true => gunzip(&self.bytes, self.limit, &mut self.counted),
+            false => Ok(self.bytes),
         }
     }
 }
 
-fn fault(e: io::Error) -> Fault {
-    if e.kind() == io::ErrorKind::FileTooLarge { Fault::TooLarge } else { Fault::Undecodable }
+/// Received at a time at least, where so much is wanted.
+const LEAST_ROOM: usize = 64 << 10;
+
+/// Unpacks one or more members that follow one another.
+fn gunzip(packed: &[u8], limit: usize, counted: &mut Held) -> Result<Vec<u8>, Fault> {
+    // The last four bytes say how much there is; believed like an announced length.
+    let said = packed.last_chunk().map_or(0, |n| u32::from_le_bytes(*n));
+    let first = u64::from(said).min(RESERVED_AT_MOST).min(limit as u64) as usize;
+    let mut out = Vec::with_capacity(first + 1);
+    let mut rest = packed;
+    let mut decoder = Decompress::new_gzip(15);
+    loop {
+        let (before, had) = (decoder.total_in(), out.len());
+        let status = decoder.decompress_vec(rest, &mut out, FlushDecompress::Finish);
+        let read = (decoder.total_in() - before) as usize;
+        rest = rest.get(read..).unwrap_or_default();
+        counted.set(packed.len() + out.len());
+        if out.len() > limit {
+            return Err(Fault::TooLarge);
+        }
+        match status {
+            Ok(Status::StreamEnd) if rest.is_empty() => return Ok(out),
+            // Another member.
+            Ok(Status::StreamEnd) => decoder = Decompress::new_gzip(15),
+            Ok(_) if out.len() == out.capacity() => {
+                let more = out.len().max(4096).min(limit.saturating_sub(out.len()).saturating_add(1));
+                out.reserve(more);
+            }
+            Ok(_) if read > 0 || out.len() > had => {}
+            _ => return Err(Fault::Undecodable),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -144,7 +190,8 @@ mod tests {
     fn answers_are_bounded() {
         let zeros = json(format!("\"{}\"", "0".repeat(1 << 20)).as_bytes(), Some(0)).unwrap().bytes;
         let mut sink = Sink::new(true, Some(zeros.len() as u64), 1000);
-        assert!(matches!(sink.take(&zeros), Err(Fault::TooLarge)));
+        sink.take(&zeros[..900]).unwrap();
+        assert!(matches!(sink.take(&zeros[900..]).and_then(|()| sink.finish()), Err(Fault::TooLarge)));
         let mut sink = Sink::new(false, Some(u64::MAX), 3);
         sink.take(b"abc").unwrap();
         assert!(matches!(sink.take(b"d"), Err(Fault::TooLarge)));

@@ -1,9 +1,133 @@
-//! What went wrong below HTTP, read off the transport's error: the cause, and whether it happened while connecting.
+//! What went wrong below HTTP, told in the same words whichever way the request went: over a connection of our own (what
+//! broke is known) or through reqwest (it is read off the error).
 
 use std::error::Error as StdError;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
-use crate::error::Cause;
+use super::body::Fault;
+use super::direct::Malformed;
+use super::transport::Failure;
+use crate::error::{Cause, Error, Phase, Status};
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum Unconnected {
+    Name,
+    Tcp(io::Error),
+    Secure(io::Error),
+    /// TLS cannot be set up, or a defect of ours.
+    Setup(Error),
+    Late,
+    GivenUp,
+}
+
+/// What ended an exchange that had a connection.
+#[derive(Debug)]
+pub enum Broken {
+    Io(io::Error),
+    /// By the server, before the answer was complete.
+    Ended,
+    Malformed(Malformed),
+    /// Nothing moved for the idle time.
+    Silent,
+    /// An encoding that was not asked for.
+    Encoding(String),
+    TooLarge,
+    Undecodable,
+}
+
+impl From<Malformed> for Broken {
+    fn from(m: Malformed) -> Self {
+        Self::Malformed(m)
+    }
+}
+
+impl From<Fault> for Broken {
+    fn from(f: Fault) -> Self {
+        match f {
+            Fault::TooLarge => Self::TooLarge,
+            Fault::Undecodable => Self::Undecodable,
+        }
+    }
+}
+
+impl Broken {
+    /// The cause and a sentence. `idle`: how long nothing moved; `limit`: how large an answer may be.
+    pub fn told(&self, peer: &str, idle: Duration, limit: u64) -> (Cause, String) {
+        match self {
+            Self::Io(e) => broken(e, peer),
+            Self::Ended => ended(peer),
+            Self::Malformed(m) => not_http(peer, m.0),
+            Self::Silent => (Cause::IdleTimeout, format!("{peer} did not send anything for {} ms", idle.as_millis())),
+            Self::Encoding(name) => {
+                (Cause::BodyDecode, format!("{peer} answered in the encoding '{name}', which was not asked for"))
+            }
+            Self::TooLarge => (
+                Cause::TooLarge,
+                format!("the answer of {peer} is larger than the {limit} bytes allowed (max_response_bytes)"),
+            ),
+            Self::Undecodable => {
+                (Cause::BodyDecode, format!("the compressed answer of {peer} is damaged or cut short"))
+            }
+        }
+    }
+}
+
+impl Failure {
+    /// Nothing was sent.
+    pub fn unconnected(why: &Unconnected, peer: &str) -> Self {
+        let (cause, message) = match why {
+            Unconnected::Name => no_such_name(peer),
+            Unconnected::Tcp(e) | Unconnected::Secure(e) => match tls_inside(e) {
+                Some(tls) => (Cause::Tls, tls_sentence(tls, peer)),
+                None => no_connection(Some(e.kind()), &e.to_string(), peer),
+            },
+            Unconnected::Setup(e) if e.status() == Status::Tls => (Cause::Tls, e.message().to_owned()),
+            Unconnected::Setup(e) => (Cause::Protocol, e.message().to_owned()),
+            Unconnected::Late => no_connection(Some(ErrorKind::TimedOut), "", peer),
+            Unconnected::GivenUp => (Cause::Closed, format!("the connection to {peer} was given up")),
+        };
+        Self { cause, phase: Phase::Connect, sent: false, http_status: 0, message }
+    }
+}
+
+fn no_such_name(peer: &str) -> (Cause, String) {
+    (Cause::Dns, format!("the name of {peer} cannot be looked up; check the address and the network"))
+}
+
+fn no_connection(kind: Option<ErrorKind>, words: &str, peer: &str) -> (Cause, String) {
+    match kind {
+        Some(ErrorKind::TimedOut) => {
+            (Cause::ConnectTimeout, format!("no connection to {peer} within the time; is a firewall in between?"))
+        }
+        Some(ErrorKind::ConnectionRefused) => {
+            (Cause::Refused, format!("{peer} refused the connection; is the address right and the service up?"))
+        }
+        _ => (Cause::Refused, format!("no connection to {peer}: {words}")),
+    }
+}
+
+fn ended(peer: &str) -> (Cause, String) {
+    (Cause::Closed, format!("{peer} closed the connection before the answer was complete"))
+}
+
+fn not_http(peer: &str, words: impl std::fmt::Display) -> (Cause, String) {
+    (Cause::Protocol, format!("{peer} answered with something that is not HTTP: {words}"))
+}
+
+/// An error of a connection that was there.
+fn broken(e: &io::Error, peer: &str) -> (Cause, String) {
+    if let Some(tls) = tls_inside(e) {
+        return (Cause::Tls, tls_sentence(tls, peer));
+    }
+    match e.kind() {
+        ErrorKind::UnexpectedEof => ended(peer),
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => not_http(peer, e),
+        ErrorKind::TimedOut => (Cause::IdleTimeout, format!("no data from {peer} within the time")),
+        kind => (Cause::Reset, format!("the connection to {peer} broke: {kind}")),
+    }
+}
 
 /// The cause of a failed exchange and a sentence for it. `peer` is the host it was with.
 pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
@@ -27,7 +151,7 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         }
         words = e.to_string();
         if words.starts_with("dns error") {
-            return (Cause::Dns, format!("the name of {peer} cannot be looked up; check the address and the network"));
+            return no_such_name(peer);
         }
         if error.is_connect() && words.contains("proxy authorization required") {
             return (
@@ -45,40 +169,24 @@ pub fn classify(error: &reqwest::Error, peer: &str) -> (Cause, String) {
         source = e.source();
     }
     if error.is_connect() {
-        if error.is_timeout() || io_kind == Some(ErrorKind::TimedOut) {
-            return (
-                Cause::ConnectTimeout,
-                format!("no connection to {peer} within the time; is a firewall in between?"),
-            );
-        }
-        return match io_kind {
-            Some(ErrorKind::ConnectionRefused) => {
-                (Cause::Refused, format!("{peer} refused the connection; is the address right and the service up?"))
-            }
-            _ => (Cause::Refused, format!("no connection to {peer}: {words}")),
-        };
+        let kind = if error.is_timeout() { Some(ErrorKind::TimedOut) } else { io_kind };
+        return no_connection(kind, &words, peer);
     }
     if let Some(h) = hyper_error {
         if h.is_parse() || h.is_parse_status() {
-            return (Cause::Protocol, format!("{peer} answered with something that is not HTTP: {h}"));
+            return not_http(peer, h);
         }
         if h.is_canceled() {
             return (Cause::Closed, format!("{peer} closed the connection before the request was sent"));
         }
         if h.is_incomplete_message() {
-            return (Cause::Closed, format!("{peer} closed the connection before the answer was complete"));
+            return ended(peer);
         }
     }
     match io_kind {
-        Some(ErrorKind::UnexpectedEof) => {
-            (Cause::Closed, format!("{peer} closed the connection before the answer was complete"))
-        }
         // How the transport says that chunks or lengths are not what HTTP allows.
-        Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
-            (Cause::Protocol, format!("{peer} answered with something that is not HTTP: {words}"))
-        }
-        Some(ErrorKind::TimedOut) => (Cause::IdleTimeout, format!("no data from {peer} within the time")),
-        Some(kind) => (Cause::Reset, format!("the connection to {peer} broke: {kind}")),
+        Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) => not_http(peer, &words),
+        Some(kind) => broken(&kind.into(), peer),
         None => (Cause::Protocol, format!("the exchange with {peer} failed: {words}")),
     }
 }

@@ -27,6 +27,9 @@ pub struct Progress {
     connecting: AtomicU32,
     body_taken: AtomicBool,
     has_body: bool,
+    /// Our own connection tells what the system took: no need to conclude it.
+    exact: AtomicBool,
+    passed: AtomicBool,
     sent_bytes: AtomicU64,
     received_bytes: AtomicU64,
 }
@@ -39,6 +42,8 @@ impl Progress {
             connecting: AtomicU32::new(0),
             body_taken: AtomicBool::new(false),
             has_body,
+            exact: AtomicBool::new(false),
+            passed: AtomicBool::new(false),
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
         })
@@ -79,9 +84,30 @@ impl Progress {
         self.started.elapsed().saturating_sub(Duration::from_micros(self.last.load(Ordering::Relaxed)))
     }
 
-    /// Whether bytes of the request may have reached the server. With a body: once the connection asked for it.
-    /// Without: unless the attempt never got past connecting.
+    /// From here on [`Progress::passed`] is told of everything.
+    pub fn exact(&self) {
+        self.exact.store(true, Ordering::Release);
+    }
+
+    /// How much of the body was handed to the system, and whether the server can know of the request.
+    pub fn passed(&self, body_bytes: usize, known: bool) {
+        self.sent_bytes.store(body_bytes as u64, Ordering::Relaxed);
+        if known {
+            self.passed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Until the mark is dropped a connection is being made.
+    pub fn connecting(self: &Arc<Self>) -> Mark {
+        Mark::new(Arc::clone(self))
+    }
+
+    /// Whether the server may know of the request. Over our own connection: once its head was handed to the system. Else
+    /// with a body: once the connection asked for it; without: unless the attempt never got past connecting.
     pub fn may_be_sent(&self) -> bool {
+        if self.exact.load(Ordering::Acquire) {
+            return self.passed.load(Ordering::Acquire);
+        }
         if self.has_body { self.body_taken.load(Ordering::Acquire) } else { !self.is_connecting() }
     }
 }
@@ -145,7 +171,7 @@ where
 }
 
 /// Held while connecting; the pool may finish a connection in the background after the attempt got another one.
-struct Mark(Arc<Progress>);
+pub struct Mark(Arc<Progress>);
 
 impl Mark {
     fn new(progress: Arc<Progress>) -> Self {

@@ -1,19 +1,17 @@
-//! One exchange: a request out, a whole answer in, or a failure that says how far it came. No repeats here.
+//! One exchange: a request out, a whole answer in, or a failure that says how far it came. No repeats here. What goes
+//! straight to its address goes over our own connections; proxies and the settings of the system are reqwest's.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use once_cell::sync::OnceCell;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 
-use super::body::{Fault, Sink};
-use super::failure;
-use super::progress::{CURRENT, Progress, Track, Upload};
+use super::direct::Direct;
+use super::progress::Progress;
 use super::proxy::Route;
-use super::tls::{Trust, client_config};
+use super::relayed::Relayed;
 use crate::config::network::Network;
 use crate::error::{Cause, Error, Phase, Status};
 
@@ -29,11 +27,10 @@ pub struct Settings {
     pub routes: [Route; 2],
 }
 
-/// Two clients made on demand, so that a program that speaks plain HTTP never reads a trust store.
 pub struct Transport {
     settings: Settings,
-    plain: OnceCell<reqwest::Client>,
-    secure: OnceCell<reqwest::Client>,
+    direct: Direct,
+    relayed: Relayed,
 }
 
 pub struct Exchange {
@@ -80,7 +77,7 @@ impl Failure {
 
 impl Transport {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, plain: OnceCell::new(), secure: OnceCell::new() }
+        Self { direct: Direct::new(&settings), relayed: Relayed::default(), settings }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -96,43 +93,9 @@ impl Transport {
         &self.settings.routes[usize::from(url.scheme() == "https")]
     }
 
+    /// What transfers of files go through: reading and writing files takes longer than anything it adds.
     pub(super) fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        let s = &self.settings;
-        let route = self.route(url);
-        // A proxy can itself be spoken to over TLS.
-        let tls = url.scheme() == "https"
-            || matches!(route, Route::System)
-            || matches!(route, Route::Via { proxy, .. } if proxy.scheme() == "https");
-        let trust = match tls {
-            false => Trust::Nothing,
-            true if s.disable_ssl => Trust::Anything,
-            true => Trust::Authorities,
-        };
-        let client = if url.scheme() == "https" { &self.secure } else { &self.plain };
-        client.get_or_try_init(|| self.build(trust, route))
-    }
-
-    fn build(&self, trust: Trust, route: &Route) -> Result<reqwest::Client, Error> {
-        let s = &self.settings;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(client_config(trust, &s.network)?)
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(s.connect_timeout)
-            .pool_idle_timeout(s.network.keep_alive_idle)
-            .pool_max_idle_per_host(s.pool_size)
-            .tcp_nodelay(true)
-            .connector_layer(TrackLayer);
-        builder = match route.clone() {
-            Route::System => builder,
-            Route::Direct => builder.no_proxy(),
-            Route::Via { proxy, exempt } => {
-                builder.proxy(reqwest::Proxy::custom(move |url| (!exempt.covers(url)).then(|| proxy.clone())))
-            }
-        };
-        builder.build().map_err(|e| Error::new(Status::Config, format!("the HTTP client could not be made: {e}")))
+        self.relayed.client(&self.settings, self.route(url), url)
     }
 
     /// For messages: the host, and what stands between it and us.
@@ -146,130 +109,11 @@ impl Transport {
 
     /// Sends and reads to the end. `progress` outlives the exchange, so that a caller who gives up knows how far it was.
     pub async fn exchange(&self, x: Exchange, progress: &Arc<Progress>) -> Result<Answer, Failure> {
+        let route = self.route(&x.url);
+        if !matches!(route, Route::System) && route.for_url(&x.url).is_none() {
+            return self.direct.exchange(&x, progress, || self.peer(&x.url)).await;
+        }
         let peer = self.peer(&x.url);
-        let client = self.client(&x.url).map_err(|e| Failure {
-            cause: if e.status() == Status::Tls { Cause::Tls } else { Cause::Protocol },
-            phase: Phase::Connect,
-            sent: false,
-            http_status: 0,
-            message: e.message().to_owned(),
-        })?;
-        let mut request = reqwest::Request::new(x.method, x.url);
-        *request.headers_mut() = x.headers;
-        if !x.body.is_empty() {
-            *request.body_mut() = Some(reqwest::Body::wrap(Upload::new(x.body, Arc::clone(progress))));
-        }
-        let sending = CURRENT.scope(Arc::clone(progress), client.execute(request));
-        let failed = |e: &reqwest::Error, phase: Phase, status: u16| {
-            let sent = phase == Phase::Body || (progress.may_be_sent() && !failure::surely_unsent(e));
-            let (cause, message) = failure::classify(e, &peer);
-            Failure { cause, phase: if sent { phase } else { Phase::Connect }, sent, http_status: status, message }
-        };
-        let stalled = |phase: Phase, status: u16| Failure {
-            cause: Cause::IdleTimeout,
-            phase,
-            sent: true,
-            http_status: status,
-            message: format!("{peer} did not send anything for {} ms", x.idle.as_millis()),
-        };
-        let mut timer = IdleTimer::new(x.idle, progress);
-        let mut response = match timer.watch(sending).await {
-            None => return Err(stalled(Phase::Send, 0)),
-            Some(Err(e)) => return Err(failed(&e, Phase::Send, 0)),
-            Some(Ok(response)) => response,
-        };
-        let status = response.status().as_u16();
-        let in_body = |cause, message| Failure { cause, phase: Phase::Body, sent: true, http_status: status, message };
-        let limit = self.settings.max_response_bytes;
-        let too_large = || {
-            in_body(
-                Cause::TooLarge,
-                format!("the answer of {peer} is larger than the {limit} bytes allowed (max_response_bytes)"),
-            )
-        };
-        let announced = response.content_length();
-        if announced.is_some_and(|n| n > limit) {
-            return Err(too_large());
-        }
-        let gzip = match response.headers().get(CONTENT_ENCODING).map(|v| v.as_bytes().to_ascii_lowercase()) {
-            None => false,
-            Some(v) if v.is_empty() || v == b"identity" => false,
-            Some(v) if v == b"gzip" || v == b"x-gzip" => true,
-            Some(v) => {
-                let name = String::from_utf8_lossy(&v).into_owned();
-                return Err(in_body(
-                    Cause::BodyDecode,
-                    format!("{peer} answered in the encoding '{name}', which was not asked for"),
-                ));
-            }
-        };
-        let undecodable =
-            || in_body(Cause::BodyDecode, format!("the compressed answer of {peer} is damaged or cut short"));
-        let mut sink = Sink::new(gzip, announced, limit);
-        let mut empty = true;
-        loop {
-            let chunk = match timer.watch(response.chunk()).await {
-                None => return Err(stalled(Phase::Body, status)),
-                Some(Err(e)) => return Err(failed(&e, Phase::Body, status)),
-                Some(Ok(Some(chunk))) => chunk,
-                Some(Ok(None)) => break,
-            };
-            progress.touch();
-            progress.received(chunk.len());
-            empty = false;
-            sink.take(&chunk).map_err(|f| match f {
-                Fault::TooLarge => too_large(),
-                Fault::Undecodable => undecodable(),
-            })?;
-        }
-        // An empty body with content-encoding gzip (204, HEAD) is an empty body.
-        let body = if empty { Ok(Vec::new()) } else { sink.finish() };
-        let body = body.map_err(|_| undecodable())?;
-        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body })
-    }
-}
-
-/// The idle timer of one exchange: set once, moved only when it fires.
-pub(super) struct IdleTimer<'a> {
-    sleep: Pin<Box<tokio::time::Sleep>>,
-    idle: Duration,
-    progress: &'a Progress,
-}
-
-impl<'a> IdleTimer<'a> {
-    pub(super) fn new(idle: Duration, progress: &'a Progress) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep(idle)), idle, progress }
-    }
-
-    /// `None` when nothing moved for the idle time. While a connection is being made the connect timeout rules instead.
-    pub(super) async fn watch<F: Future>(&mut self, future: F) -> Option<F::Output> {
-        tokio::pin!(future);
-        self.progress.touch();
-        loop {
-            tokio::select! {
-                biased;
-                out = &mut future => return Some(out),
-                () = &mut self.sleep => {
-                    let silent = self.progress.idle();
-                    let wait = match self.progress.is_connecting() {
-                        true => self.idle,
-                        false if silent >= self.idle => return None,
-                        false => self.idle - silent,
-                    };
-                    self.sleep.as_mut().reset(tokio::time::Instant::now() + wait);
-                }
-            }
-        }
-    }
-}
-
-#[derive(Clone)]
-struct TrackLayer;
-
-impl<S> tower_layer::Layer<S> for TrackLayer {
-    type Service = Track<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Track(inner)
+        self.relayed.exchange(&self.settings, route, x, progress, &peer).await
     }
 }

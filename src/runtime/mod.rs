@@ -4,9 +4,12 @@
 pub mod cancel;
 pub mod completion;
 pub mod dispatcher;
+#[cfg(unix)]
+mod drive;
 pub mod engine;
 pub mod panics;
 pub mod queue;
+pub mod socket;
 pub mod threads;
 pub mod usage;
 

@@ -5,3 +5,6 @@ pub mod launch;
 pub mod process;
 pub mod readiness;
 pub mod signals;
+pub mod socket;
+#[cfg(unix)]
+pub mod wait;

@@ -100,7 +100,16 @@ pub fn venv() -> Res<PathBuf> {
         sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
         let mut pip = Command::new(&python);
         // pandas: the SDK's own data frames, which its tests against the emulator use; pyarrow: imports what we export
-        sh::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK, "pandas", "pyarrow"]))?;
+        sh::run(pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            PYTHON_SDK,
+            "pandas",
+            "pyarrow",
+        ]))?;
         fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
     }
     Ok(python)

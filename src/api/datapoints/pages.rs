@@ -229,7 +229,8 @@ impl Plan {
     /// What an answer, or the lack of one, makes of its place in the line.
     fn ended(&mut self, number: u64, result: Result<Response, Error>) {
         let Some(at) = self.line.iter().position(|s| matches!(s, Slot::Running(n, ..) if *n == number)) else { return };
-        let Some(Slot::Running(_, asked, room)) = self.line.get_mut(at).map(|s| std::mem::replace(s, Slot::Gone)) else {
+        let Some(Slot::Running(_, asked, room)) = self.line.get_mut(at).map(|s| std::mem::replace(s, Slot::Gone))
+        else {
             return;
         };
         let (place, mut more) = match result.and_then(|r| self.take(&asked, &r.body)) {

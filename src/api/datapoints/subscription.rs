@@ -172,8 +172,7 @@ fn step(body: &[u8], before: &[Partition], with_status: bool) -> Result<(Value, 
         let who = update.get("timeSeries").and_then(Value::as_object);
         let info = info(who.ok_or_else(|| decode("an update does not say of which time series"))?);
         let item = columns.series.len();
-        let mut series =
-            Series { info, item, found: true, complete: true, with_status, ..Series::default() };
+        let mut series = Series { info, item, found: true, complete: true, with_status, ..Series::default() };
         for point in list(update, "upserts") {
             push(point, &series.info, &mut series.points).ok_or_else(|| decode("a datapoint is damaged"))?;
         }

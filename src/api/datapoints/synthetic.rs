@@ -77,8 +77,7 @@ impl Expression {
 
     /// One expression per request, as the reference does: one that is wrong is then told by itself.
     fn body(&self) -> Value {
-        let mut item =
-            json!({"expression": self.text, "start": self.start, "end": self.end, "limit": self.limit()});
+        let mut item = json!({"expression": self.text, "start": self.start, "end": self.end, "limit": self.limit()});
         if let (Some(zone), Some(item)) = (&self.time_zone, item.as_object_mut()) {
             item.insert("timeZone".into(), json!(zone));
         }

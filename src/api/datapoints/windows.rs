@@ -73,7 +73,16 @@ impl Reading {
             item,
             ..Series::default()
         };
-        Self { series, windows: BTreeMap::new(), before: empty(), after: empty(), received: 0, shape: None, newest: i64::MIN, query }
+        Self {
+            series,
+            windows: BTreeMap::new(),
+            before: empty(),
+            after: empty(),
+            received: 0,
+            shape: None,
+            newest: i64::MIN,
+            query,
+        }
     }
 
     /// What an answer says of the series.
@@ -222,8 +231,7 @@ impl Reading {
         let more = u64::try_from(i128::from(rest) * i128::from(count) / i128::from(covered)).unwrap_or(u64::MAX);
         let most = self.most();
         // One that filled a request of its own has the next for itself too.
-        let wanted =
-            if more >= most / 2 || asked.limit == most { most } else { (more + more / 4).clamp(100, most) };
+        let wanted = if more >= most / 2 || asked.limit == most { most } else { (more + more / 4).clamp(100, most) };
         let limit = wanted.min(self.remaining());
         // As many pieces as pages are to be expected: each is then one request, and they can be made in order, several at a
         // time, so that little has to wait for what comes before it.

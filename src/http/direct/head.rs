@@ -1,0 +1,158 @@
+//! The head of a request as bytes, and the head of an answer from bytes: what it says of the body that follows.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use httparse::{Error as Parse, ParserConfig, Status};
+use reqwest::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
+use reqwest::{Method, Url};
+
+/// Lines of a head at most, and bytes.
+const MOST_HEADERS: usize = 100;
+pub const LONGEST: usize = 400 << 10;
+
+/// Why what came is not HTTP.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+/// How the body's end is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+#[derive(Debug)]
+pub struct Head {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub framing: Framing,
+    /// The server will take another request on this connection.
+    pub keep: bool,
+    /// Bytes it took.
+    pub length: usize,
+}
+
+/// Puts the request's head behind what is in `out`.
+pub fn write(out: &mut Vec<u8>, method: &Method, url: &Url, headers: &HeaderMap, body: usize) {
+    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|p| out.extend_from_slice(p));
+    put(&[method.as_str().as_bytes(), b" ", url.path().as_bytes()]);
+    if let Some(query) = url.query() {
+        put(&[b"?", query.as_bytes()]);
+    }
+    put(&[b" HTTP/1.1\r\n"]);
+    for (name, value) in headers {
+        // How the request is framed and to whom it goes is decided here alone.
+        if !matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
+            put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        }
+    }
+    if !headers.contains_key(ACCEPT) {
+        put(&[b"accept: */*\r\n"]);
+    }
+    put(&[b"host: ", url.host_str().unwrap_or_default().as_bytes()]);
+    if let Some(port) = url.port() {
+        put(&[b":", decimal(u64::from(port), &mut [0; 20])]);
+    }
+    put(&[b"\r\n"]);
+    if body > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        put(&[b"content-length: ", decimal(body as u64, &mut [0; 20]), b"\r\n"]);
+    }
+    put(&[b"\r\n"]);
+}
+
+fn decimal(mut n: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut from = room.len();
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (n % 10) as u8;
+        n /= 10;
+        from -= 1;
+        if n == 0 {
+            break;
+        }
+    }
+    room.get(from..).unwrap_or_default()
+}
+
+/// The head at the beginning of `input`; `None`: it is not all there yet.
+pub fn read(input: &[u8], method: &Method) -> Result<Option<Head>, Malformed> {
+    let mut lines = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = ParserConfig::default();
+    let length = match config.parse_response_with_uninit_headers(&mut parsed, input, &mut lines).map_err(words)? {
+        Status::Complete(length) => length,
+        Status::Partial => return Ok(None),
+    };
+    let status = parsed.code.filter(|c| *c >= 100).ok_or(Malformed("invalid HTTP status code"))?;
+    let newer = parsed.version == Some(1);
+    // One copy that all values share.
+    let bytes = Bytes::copy_from_slice(input.get(..length).unwrap_or_default());
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for line in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed("invalid HTTP header parsed"))?;
+        let from = (line.value.as_ptr() as usize).wrapping_sub(input.as_ptr() as usize);
+        let value = match bytes.get(from..from.saturating_add(line.value.len())) {
+            Some(_) => HeaderValue::from_maybe_shared(bytes.slice(from..from + line.value.len())),
+            None => HeaderValue::from_bytes(line.value),
+        };
+        headers.append(name, value.map_err(|_| Malformed("invalid HTTP header parsed"))?);
+    }
+    let framing = framing(status, newer, &headers, method)?;
+    let asked = |token: &str| {
+        let values = headers.get_all(CONNECTION).iter();
+        values
+            .flat_map(|v| v.as_bytes().split(|b| *b == b','))
+            .any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    };
+    let keep = !asked("close") && (newer || asked("keep-alive")) && status != 101 && framing != Framing::UntilClose;
+    Ok(Some(Head { status, headers, framing, keep, length }))
+}
+
+fn words(e: Parse) -> Malformed {
+    Malformed(match e {
+        Parse::HeaderName | Parse::HeaderValue | Parse::NewLine | Parse::Token => "invalid HTTP header parsed",
+        Parse::Status => "invalid HTTP status-code parsed",
+        Parse::TooManyHeaders => "message head is too large",
+        Parse::Version => "invalid HTTP version parsed",
+    })
+}
+
+/// RFC 9112, 6.3, and stricter: what two readers could understand in two ways is refused.
+fn framing(status: u16, newer: bool, headers: &HeaderMap, method: &Method) -> Result<Framing, Malformed> {
+    let length = announced(headers)?;
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    if codings.next().is_some() {
+        return Err(Malformed("several transfer-encoding headers"));
+    }
+    if *method == Method::HEAD || status < 200 || matches!(status, 204 | 304) {
+        return Ok(Framing::None);
+    }
+    match (coding, length) {
+        (None, None) => Ok(Framing::UntilClose),
+        (None, Some(length)) => Ok(Framing::Length(length)),
+        (Some(_), Some(_)) => Err(Malformed("both a content-length and a transfer-encoding")),
+        (Some(c), None) if newer && c.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (Some(_), None) => Err(Malformed("a transfer-encoding that was not asked for")),
+    }
+}
+
+/// The one content-length, which may be said several times.
+fn announced(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
+    let mut length = None;
+    for part in headers.get_all(CONTENT_LENGTH).iter().flat_map(|v| v.as_bytes().split(|b| *b == b',')) {
+        let digits = part.trim_ascii();
+        let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        let n = std::str::from_utf8(digits).ok().filter(|_| valid).and_then(|d| d.parse::<u64>().ok());
+        let n = n.ok_or(Malformed("invalid content-length parsed"))?;
+        if length.is_some_and(|l| l != n) {
+            return Err(Malformed("several different content-lengths"));
+        }
+        length = Some(n);
+    }
+    Ok(length)
+}

@@ -99,13 +99,12 @@ impl Sink {
             return Err(Fault::TooLarge);
         }
         self.bytes.extend_from_slice(data);
-        self.counted();
-        Ok(())
+        self.counted()
     }
 
     /// Where up to `most` bytes can be received into, and how many of them now. [`Sink::counted`] follows.
-    pub fn room(&mut self, most: u64) -> Result<(&mut Vec<u8>, usize), Fault> {
-        let left = self.limit.checked_sub(self.bytes.len()).ok_or(Fault::TooLarge)?;
+    pub fn room(&mut self, most: u64) -> (&mut Vec<u8>, usize) {
+        let left = self.limit.saturating_sub(self.bytes.len());
         // Where nothing fits any more there may be nothing more: one byte tells.
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(left.saturating_add(1));
         let spare = self.bytes.capacity() - self.bytes.len();
@@ -113,19 +112,17 @@ impl Sink {
             self.bytes.reserve(most.saturating_add(1).min(self.bytes.len().max(LEAST_ROOM)));
         }
         let most = most.min(self.bytes.capacity() - self.bytes.len());
-        Ok((&mut self.bytes, most))
+        (&mut self.bytes, most)
     }
 
-    pub fn counted(&mut self) {
+    pub fn counted(&mut self) -> Result<(), Fault> {
         self.counted.set(self.bytes.len());
+        if self.bytes.len() > self.limit { Err(Fault::TooLarge) } else { Ok(()) }
     }
 
     /// The whole body; a compressed stream that ends early is an error, not a shorter body. An empty one with
     /// content-encoding gzip (204, HEAD) is an empty body.
     pub fn finish(mut self) -> Result<Vec<u8>, Fault> {
-        if self.bytes.len() > self.limit {
-            return Err(Fault::TooLarge);
-        }
         match self.gzip && !self.bytes.is_empty() {
             true => gunzip(&self.bytes, self.limit, &mut self.counted),
             false => Ok(self.bytes),

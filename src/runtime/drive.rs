@@ -17,7 +17,7 @@ use crate::sys::wait::{self, Watched, watched};
 
 /// What a driven call may need of the caller's stack, with a wide margin: a request takes a tenth of it in a build that is
 /// not optimised. Threads with less hand their call over.
-pub const STACK: usize = if cfg!(debug_assertions) { 768 << 10 } else { 192 << 10 };
+pub(super) const STACK: usize = if cfg!(debug_assertions) { 768 << 10 } else { 192 << 10 };
 
 thread_local! {
     /// What the call that is being polled on this thread waits for; `None`: none is.
@@ -33,6 +33,11 @@ struct Wait {
 /// Whether the code that asks is part of a call that its caller drives.
 pub fn is_driving() -> bool {
     WAITS.try_with(|w| w.try_borrow().is_ok_and(|w| w.is_some())).unwrap_or(false)
+}
+
+/// Whether this thread can drive a call: it drives none, and is not so far in its end that it has lost what that needs.
+pub fn can_drive() -> bool {
+    WAITS.try_with(|w| w.try_borrow().is_ok_and(|w| w.is_none())).unwrap_or(false)
 }
 
 /// Has `waker` woken once the socket can be read or written. Once: who is not content asks again.

@@ -43,6 +43,8 @@ pub struct Engine {
     running: AtomicUsize,
     /// Triggered by the shutdown: calls end, and tell whether their request may have been applied.
     stopping: CancelToken,
+    #[cfg(unix)]
+    driven: super::driven::Driven,
 }
 
 enum State {
@@ -105,6 +107,8 @@ impl Engine {
             submitting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             stopping: CancelToken::default(),
+            #[cfg(unix)]
+            driven: super::driven::Driven::default(),
         }))
     }
 
@@ -179,23 +183,33 @@ extern "C" fn on_exit() {
     }
 }
 
-/// Runs `future` on the I/O threads and waits for it. The caller's thread only sleeps: it may have any signal mask
-/// and any small stack.
+/// Runs `future` and waits for it: on the caller's thread, which then does the I/O of its call itself, or on the I/O threads
+/// where the caller's stack is too small for that. Its signal mask may be any.
 pub fn block_on<T, F>(future: F) -> Result<T, Error>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, Error>> + Send + Unpin + 'static,
 {
+    let engine = enter()?;
+    let running = Running::new(&engine.0);
+    #[cfg(unix)]
+    let future = {
+        let this = Arc::clone(&engine.0);
+        match this.driven.place() {
+            Some(place) => {
+                drop(engine);
+                return place.run(&this.handle, future);
+            }
+            None => future,
+        }
+    };
     let (tell, told) = mpsc::sync_channel(1);
-    {
-        let engine = enter()?;
-        let running = Running::new(&engine.0);
-        engine.0.handle.spawn(async move {
-            let result = contained(future).await.and_then(|r| r);
-            let _ = tell.send(result);
-            drop(running);
-        });
-    }
+    engine.0.handle.spawn(async move {
+        let result = contained(future).await.and_then(|r| r);
+        let _ = tell.send(result);
+        drop(running);
+    });
+    drop(engine);
     // The sender is dropped without a word only when the runtime drops the task: shutdown.
     told.recv().unwrap_or_else(|_| Err(Error::shutdown()))
 }
@@ -327,6 +341,9 @@ pub fn shutdown() -> Result<(), Error> {
     while engine.running.load(Ordering::Acquire) != 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(1));
     }
+    // Before the runtime, which their futures use.
+    #[cfg(unix)]
+    engine.driven.end(SHUTDOWN_WAIT);
     let runtime = lock(&engine.runtime).take();
     if let Some(runtime) = runtime {
         // Dropping a task that is left drops its completion, which tells.

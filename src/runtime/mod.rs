@@ -6,6 +6,8 @@ pub mod completion;
 pub mod dispatcher;
 #[cfg(unix)]
 mod drive;
+#[cfg(unix)]
+mod driven;
 pub mod engine;
 pub mod panics;
 pub mod queue;

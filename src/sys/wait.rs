@@ -83,7 +83,8 @@ mod tests {
         for size in [256 << 10, 1 << 20] {
             let thread = std::thread::Builder::new().stack_size(size);
             let (first, last) = thread.spawn(|| (stack_left(), deeper(2))).unwrap().join().unwrap();
-            assert!(first > size / 4 && first <= size + (64 << 10), "{first} of {size}");
+            // It may be larger than asked for: stacks are used again.
+            assert!(first > size / 4, "{first} of {size}");
             assert!(first - last >= 30_000, "{first} then {last}");
         }
         assert!(stack_left() > 64 << 10);

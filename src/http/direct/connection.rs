@@ -25,6 +25,8 @@ const MOST_INTERIM: u32 = 32;
 /// After so many receives without a pause whoever watches the call gets a turn.
 const TURNS: u32 = 64;
 
+const TOO_LONG: Malformed = Malformed("message head is too large");
+
 pub struct Connection {
     wire: Box<dyn Wire>,
     /// Received and, from `at` on, not yet used.
@@ -97,6 +99,7 @@ impl Connection {
             let have = self.input.get(self.at..).unwrap_or_default();
             if have.len() >= next_try || has_blank_line(have, seen) {
                 match head::read(have, method)? {
+                    Some(head) if head.length > head::LONGEST => return Err(TOO_LONG.into()),
                     Some(head) if head.status < 200 && head.status != 101 => {
                         self.at += head.length;
                         interim += 1;
@@ -110,12 +113,19 @@ impl Connection {
                         self.at += head.length;
                         return Ok(head);
                     }
-                    None if have.len() >= head::LONGEST => return Err(Malformed("message head is too large").into()),
+                    None if have.len() >= head::LONGEST => return Err(TOO_LONG.into()),
                     None => next_try = have.len() * 2,
                 }
             }
             seen = have.len();
-            self.more(upload, timer, progress).await?;
+            match self.more(upload, timer, progress).await {
+                // What there is may be wrong rather than incomplete.
+                Err(Broken::Ended) if seen > 0 => {
+                    head::read(self.input.get(self.at..).unwrap_or_default(), method)?;
+                    return Err(Broken::Ended);
+                }
+                done => done?,
+            }
         }
     }
 
@@ -146,10 +156,10 @@ impl Connection {
         progress: &Progress,
     ) -> Result<u64, Broken> {
         let Self { wire, output, .. } = self;
-        let (room, most) = sink.room(most)?;
+        let (room, most) = sink.room(most);
         let turn = poll_fn(|cx| poll_more(&mut **wire, output, upload, progress, cx, room, most));
         let n = received(timer.watch(turn).await, upload);
-        sink.counted();
+        sink.counted()?;
         let n = n? as u64;
         progress.received(n as usize);
         Ok(n)
@@ -258,7 +268,7 @@ fn poll_more(
         }
     }
     upload.turns += 1;
-    if upload.turns % TURNS == 0 {
+    if upload.turns.is_multiple_of(TURNS) {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -294,3 +304,7 @@ fn poll_upload(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use reqwest::{Method, Url};
 
 /// Lines of a head at most, and bytes.
 const MOST_HEADERS: usize = 100;
-pub const LONGEST: usize = 400 << 10;
+pub(super) const LONGEST: usize = 400 << 10;
 
 /// Why what came is not HTTP.
 #[derive(Debug, PartialEq, Eq)]

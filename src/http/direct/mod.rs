@@ -3,10 +3,10 @@
 
 mod chunks;
 mod connect;
-mod connection;
+pub mod connection;
 mod head;
 mod pool;
-mod wire;
+pub mod wire;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 
 pub mod abi;
 mod answers;
+mod http;
 mod text;
 
 pub struct Target {
@@ -11,12 +12,13 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "abi", run: abi::calls },
     Target { name: "authority", run: answers::authority },
     Target { name: "config", run: text::config },
     Target { name: "credentials", run: text::credentials },
     Target { name: "error_body", run: answers::error_body },
+    Target { name: "http_answer", run: http::answer },
     Target { name: "list_page", run: answers::list_page },
     Target { name: "protobuf", run: answers::protobuf },
     Target { name: "retry_after", run: answers::retry_after },

@@ -38,14 +38,15 @@ pub struct Dialer {
 
 impl Dialer {
     pub async fn connect(&self, origin: &Origin) -> Result<Connection, Unconnected> {
-        match tokio::time::timeout(self.timeout, self.connected(origin)).await {
+        // Reading a trust store is this machine's time, not the network's.
+        let tls = if origin.secure { Some(self.tls().map_err(Unconnected::Setup)?) } else { None };
+        match tokio::time::timeout(self.timeout, self.connected(origin, tls)).await {
             Ok(done) => done,
             Err(_) => Err(Unconnected::Late),
         }
     }
 
-    async fn connected(&self, origin: &Origin) -> Result<Connection, Unconnected> {
-        let tls = if origin.secure { Some(self.tls().map_err(Unconnected::Setup)?) } else { None };
+    async fn connected(&self, origin: &Origin, tls: Option<Arc<ClientConfig>>) -> Result<Connection, Unconnected> {
         let host = origin.host.trim_matches(['[', ']']);
         let name = tokio::net::lookup_host((host, origin.port)).await.map_err(|_| Unconnected::Name)?;
         let stream = dial(name.collect(), self.timeout).await.map_err(Unconnected::Tcp)?;

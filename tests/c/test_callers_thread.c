@@ -1,0 +1,193 @@
+/* test_callers_thread.c - a blocking call does its I/O on the thread that makes it: with a handler that interrupts every
+ * wait, on a stack with hardly any room, ended from another thread, and overtaken by a shutdown. */
+#define _DEFAULT_SOURCE
+#include "check.h"
+#include "server.h"
+#include <dirent.h>
+#include <limits.h>
+#include <signal.h>
+
+#define ASSETS "/api/v1/projects/p/assets"
+enum { THREADS = 8 };
+
+static struct server server;
+
+static void a_ok(struct server *s, int fd) {
+  (void)s;
+  server_reply(fd, "200 OK", "", "{\"items\":[]}", 12);
+}
+
+/* In three parts, so that there are several waits. */
+static void a_slow(struct server *s, int fd) {
+  (void)s;
+  server_pause_ms(10);
+  if (!server_text(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-")) return;
+  server_pause_ms(10);
+  if (!server_text(fd, "Length: 12\r\n\r\n{\"items\"")) return;
+  server_pause_ms(10);
+  server_text(fd, ":[]}");
+}
+
+static void a_silent(struct server *s, int fd) { server_hold(s, fd, 20000); }
+
+static cognite_client *make_client(void) {
+  char text[512];
+  cognite_client *made = NULL;
+  snprintf(text, sizeof text,
+           "{\"client_name\":\"thread\",\"project\":\"p\",\"base_url\":\"http://127.0.0.1:%d\",\"timeout\":20,"
+           "\"credentials\":{\"token\":\"t\"}}", server.port);
+  CHECK_STATUS(cognite_client_load(text, strlen(text), &made, NULL), COGNITE_OK);
+  return made;
+}
+
+static cognite_status get(cognite_client *client) {
+  cognite_response *response = NULL;
+  cognite_status status = cognite_client_get(client, ASSETS, NULL, NULL, &response, NULL);
+  size_t length = 0;
+  if (status == COGNITE_OK && (cognite_response_body(response, &length) == NULL || length != 12)) status = -1;
+  cognite_response_free(response);
+  return status;
+}
+
+/* ---- signals ---- */
+
+static int interrupted, enough;
+static pthread_t caller;
+
+static void on_signal(int number) {
+  (void)number;
+  __atomic_add_fetch(&interrupted, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *interrupt(void *unused) {
+  while (!__atomic_load_n(&enough, __ATOMIC_SEQ_CST)) {
+    pthread_kill(caller, SIGUSR1);
+    usleep(500);
+  }
+  return unused;
+}
+
+static void interrupted_calls(void) {
+  cognite_client *client = make_client();
+  struct sigaction action;
+  sigset_t before, after;
+  pthread_t thread;
+  int i;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_signal; /* no SA_RESTART */
+  sigaction(SIGUSR1, &action, NULL);
+  caller = pthread_self();
+  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  server_set(&server, a_slow);
+  if (!CHECK(pthread_create(&thread, NULL, interrupt, NULL) == 0)) return;
+  for (i = 0; i < 20; i++) CHECK_STATUS(get(client), COGNITE_OK);
+  __atomic_store_n(&enough, 1, __ATOMIC_SEQ_CST);
+  pthread_join(thread, NULL);
+  pthread_sigmask(SIG_SETMASK, NULL, &after);
+  CHECK(interrupted > 100);
+  CHECK(server_count(&server, NULL) == 20); /* nothing was repeated */
+  for (i = 1; i < 65; i++) CHECK(sigismember(&before, i) == sigismember(&after, i));
+  cognite_client_free(client);
+  server_set(&server, a_ok);
+}
+
+/* ---- stacks ---- */
+
+static void *get_thrice(void *client) {
+  int i, good = 1;
+  for (i = 0; i < 3; i++) good &= get(client) == COGNITE_OK;
+  return good ? client : NULL;
+}
+
+static void small_stacks(void) {
+  static const size_t sizes[] = {48 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 8 << 20};
+  cognite_client *client = make_client();
+  size_t i;
+  for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *good = NULL;
+    char detail[64];
+    pthread_attr_init(&attributes);
+    /* What the C library keeps of it for itself differs. */
+    if (!CHECK(pthread_attr_setstacksize(&attributes, sizes[i] + (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0)) continue;
+    if (CHECK(pthread_create(&thread, &attributes, get_thrice, client) == 0)) pthread_join(thread, &good);
+    snprintf(detail, sizeof detail, "a stack of %lu KiB", (unsigned long)(sizes[i] >> 10));
+    CHECK_(good == client, detail);
+    pthread_attr_destroy(&attributes);
+  }
+  cognite_client_free(client);
+}
+
+/* ---- ended by others ---- */
+
+struct waiting {
+  cognite_client *client;
+  cognite_cancel *cancel;
+  cognite_status status;
+  int64_t ended;
+};
+
+static void *wait_in_vain(void *argument) {
+  struct waiting *w = argument;
+  cognite_request request = COGNITE_REQUEST_INIT;
+  cognite_response *response = NULL;
+  request.method = "GET";
+  request.url = ASSETS;
+  request.cancel = w->cancel;
+  w->status = cognite_client_call(w->client, &request, &response, NULL);
+  w->ended = server_now_ms();
+  cognite_response_free(response);
+  return NULL;
+}
+
+static int open_files(void) {
+  DIR *dir = opendir("/proc/self/fd");
+  int n = 0;
+  if (dir == NULL) return -1;
+  while (readdir(dir) != NULL) n++;
+  closedir(dir);
+  return n;
+}
+
+static void ended_by_others(int by_shutdown) {
+  static struct waiting all[THREADS];
+  pthread_t threads[THREADS];
+  cognite_client *client = make_client();
+  cognite_cancel *cancel = by_shutdown ? NULL : cognite_cancel_new();
+  int64_t begun;
+  int i;
+  server_set(&server, a_silent);
+  for (i = 0; i < THREADS; i++) {
+    all[i].client = client;
+    all[i].cancel = cancel;
+    if (!CHECK(pthread_create(&threads[i], NULL, wait_in_vain, &all[i]) == 0)) return;
+  }
+  server_pause_ms(200);
+  begun = server_now_ms();
+  if (by_shutdown) CHECK_STATUS(cognite_shutdown(NULL), COGNITE_OK);
+  else cognite_cancel_trigger(cancel);
+  for (i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    CHECK_STATUS(all[i].status, by_shutdown ? COGNITE_ERR_SHUTDOWN : COGNITE_ERR_CANCELLED);
+    CHECK(all[i].ended - begun < 3000);
+  }
+  cognite_cancel_free(cancel);
+  cognite_client_free(client);
+  server_set(&server, a_ok);
+}
+
+int main(void) {
+  int before, round;
+  server_start(&server, a_ok);
+  before = open_files();
+  interrupted_calls();
+  small_stacks();
+  ended_by_others(0);
+  for (round = 0; round < 3; round++) ended_by_others(1);
+  CHECK_STATUS(cognite_shutdown(NULL), COGNITE_OK);
+  if (before >= 0) CHECK(open_files() <= before);
+  else printf("NOT CHECKED: files left open (no /proc/self/fd here)\n");
+  server_stop(&server);
+  return REPORT();
+}

@@ -224,8 +224,9 @@ async fn set_access(Shared(state): App, body: Bytes) -> Reply {
     answer(crate::access::order(&state, &body))
 }
 
-async fn reset(Shared(state): App) -> Reply {
-    state.reset();
+async fn reset(Shared(state): App, body: Bytes) -> Reply {
+    let order: Value = serde_json::from_slice(&body).unwrap_or_default();
+    state.reset(order.get("keep_journal") == Some(&Value::Bool(true)));
     Reply::empty()
 }
 

@@ -228,13 +228,17 @@ impl State {
         self.snapshots().keys().cloned().collect()
     }
 
-    /// Forgets all data, faults and the journal. Tokens stay valid, so a running client can go on.
-    pub fn reset(&self) {
+    /// Forgets all data and faults, and the journal with the violations if it is not to be kept. Tokens stay valid, so
+    /// a running client can go on.
+    pub fn reset(&self, keep_journal: bool) {
         *self.write() = Data::new(self.config.limits.clone());
         *self.faults() = Faults::default();
         *self.access() = None;
-        self.journal().clear();
         self.clock.reset();
+        if keep_journal {
+            return;
+        }
+        self.journal().clear();
         if let Some(contract) = &self.contract {
             contract.reset();
         }

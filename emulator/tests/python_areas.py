@@ -851,10 +851,10 @@ def run(start):
         scopes=[start["scopes"]],
     )
     for group in (services, content, data_modeling, series_and_streams):
-        urllib.request.urlopen(urllib.request.Request(start["url"] + "/_emulator/reset", method="POST"))
+        urllib.request.urlopen(urllib.request.Request(start["url"] + "/_emulator/reset", b'{"keep_journal": true}', method="POST"))
         config = ClientConfig("emulator-areas", start["project"], credentials, base_url=start["url"])
         group(CogniteClient(config), start)
-        report(start)
+    report(start)
     print(f"{areas} areas passed")
 
 

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all checks of the project, each in a step with its time, and a summary at the end.
 
 use crate::sh::{self, Res};
-use crate::{abi, browser, conformance, faults, hazards, header, setup, steps};
+use crate::{abi, browser, compared, conformance, faults, hazards, header, setup, steps};
 use std::time::{Duration, Instant};
 
 struct Step {
@@ -10,7 +10,7 @@ struct Step {
     run: fn() -> Res<()>,
 }
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step { name: "setup", what: "programs and headers that the checks need", run: setup::for_tests },
     Step {
         name: "fmt",
@@ -46,6 +46,7 @@ const STEPS: [Step; 16] = [
         run: || conformance::parity::command(&["--recorded".into()]),
     },
     Step { name: "python", what: "the official Python SDK against the emulator", run: steps::python },
+    Step { name: "js", what: "the official JavaScript SDK against the emulator", run: compared::js_step },
     Step { name: "browser", what: "in chromium: an interactive login, and the emulator's page", run: browser::step },
 ];
 

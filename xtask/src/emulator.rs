@@ -2,10 +2,13 @@
 
 use crate::json::Json;
 use crate::sh::{self, Res};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -47,7 +50,7 @@ impl Emulator {
         Ok(emulator)
     }
 
-    fn said(&self, name: &str) -> &str {
+    pub fn said(&self, name: &str) -> &str {
         self.ready.text_of(name).unwrap_or("")
     }
 
@@ -75,18 +78,26 @@ impl Emulator {
 
     /// Orders faults, as its README describes them.
     pub fn faults(&self, rules: &str) -> Res<()> {
-        http(self.url(), "POST", "/_emulator/faults", "", rules).map(drop)
+        self.http("POST", "/_emulator/faults", "", rules).map(drop)
     }
 
     /// Calls the API of an emulator that was started with `--token` and this token.
     pub fn post(&self, token: &str, path: &str, body: &str) -> Res<String> {
         let headers = format!("authorization: Bearer {token}\r\n");
-        http(self.url(), "POST", &format!("/api/v1/projects/{}{path}", self.said("project")), &headers, body)
+        self.http("POST", &format!("/api/v1/projects/{}{path}", self.said("project")), &headers, body)
+    }
+
+    fn http(&self, method: &str, path: &str, headers: &str, body: &str) -> Res<String> {
+        http(self.url(), self.said("ca_pem"), method, path, headers, body)
+    }
+
+    pub fn get(&self, path: &str) -> Res<String> {
+        self.http("GET", path, "", "")
     }
 
     /// How many datapoints the emulator holds, by its own account.
     pub fn datapoints(&self) -> Res<u64> {
-        let body = http_get(self.url(), "/_emulator/state")?;
+        let body = self.get("/_emulator/state")?;
         let state = Json::parse(&body)?;
         state
             .get("datapoints")
@@ -96,17 +107,17 @@ impl Emulator {
     }
 }
 
-/// One GET without any client library: what is checked here is also the library.
-pub fn http_get(base: &str, path: &str) -> Res<String> {
-    http(base, "GET", path, "", "")
-}
+trait Socket: Read + Write {}
+impl<T: Read + Write> Socket for T {}
 
-/// A bare request to a server of ours: no more HTTP than that.
-fn http(base: &str, method: &str, path: &str, headers: &str, body: &str) -> Res<String> {
-    let host = base.trim_start_matches("http://");
-    let say = |e| format!("{method} {base}{path}: {e}");
-    let mut socket = TcpStream::connect(host).map_err(say)?;
-    socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(say)?;
+/// A bare request to a server of ours: no client library, as what is checked here is also the library, and no more HTTP than
+/// that.
+fn http(base: &str, ca: &str, method: &str, path: &str, headers: &str, body: &str) -> Res<String> {
+    let (scheme, host) = base.split_once("://").unwrap_or(("http", base));
+    let say = |e: std::io::Error| format!("{method} {base}{path}: {e}");
+    let plain = TcpStream::connect(host).map_err(say)?;
+    plain.set_read_timeout(Some(Duration::from_secs(20))).map_err(say)?;
+    let mut socket: Box<dyn Socket> = if scheme == "https" { Box::new(tls(plain, host, ca)?) } else { Box::new(plain) };
     let length = body.len();
     write!(
         socket,
@@ -122,4 +133,17 @@ fn http(base: &str, method: &str, path: &str, headers: &str, body: &str) -> Res<
         return Err(format!("{method} {base}{path}: {head}"));
     }
     Ok(body.to_string())
+}
+
+fn tls(plain: TcpStream, host: &str, ca: &str) -> Res<StreamOwned<ClientConnection, TcpStream>> {
+    let say = |e: &dyn std::fmt::Display| format!("TLS to {host}: {e}");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|e| say(&e))?).map_err(|e| say(&e))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|e| say(&e))?.with_root_certificates(roots).with_no_client_auth();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned();
+    let name = ServerName::try_from(name).map_err(|e| say(&e))?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(|e| say(&e))?;
+    Ok(StreamOwned::new(connection, plain))
 }

@@ -4,6 +4,7 @@ mod abi;
 mod bench;
 mod browser;
 mod checks;
+mod compared;
 mod conformance;
 mod demo;
 mod emulator;
@@ -35,6 +36,10 @@ cargo xtask COMMAND
       [--record]             also write what the SDK did to tests/parity/recorded.json
       [--recorded]           compare with that file instead of running the SDK
       [--only TEXT] [--verbose]
+  emulator js            flows of the official JavaScript SDK against the emulator
+  emulator compared [--write]
+                        which operations of the emulator the SDKs and the library call: hold emulator/tests/compared.txt and the
+                        table in its README against that, or write them
   faults [--fast] [--only TEXT]
                         every phase of a request hit by every fault, through the C API; counts what reached the server
   fuzz [--seconds N] [--keep] [TARGET ...]
@@ -69,6 +74,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::command(rest),
         Some("conformance") => conformance::command(rest),
         Some("demo") => demo::command(rest),
+        Some("emulator") => compared::command(rest),
         Some("faults") => faults::command(rest),
         Some("fuzz") => fuzz::command(rest),
         Some("hazards") => hazards::command(rest),

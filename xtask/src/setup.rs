@@ -138,6 +138,14 @@ fn run_or_say(c: &mut Command) -> Res<()> {
     sh::run(c).map_err(|e| format!("missing; this brings it: {} ({e})", sh::words(c)))
 }
 
+/// Programs in JavaScript.
+pub fn for_js() -> Res<()> {
+    ensure(&[
+        Need { what: "node", package: "nodejs", there: || sh::has("node") },
+        Need { what: "npm", package: "npm", there: || sh::has("npm") },
+    ])
+}
+
 pub fn for_browser() -> Res<()> {
     ensure(&[Need { what: "chromium", package: "chromium", there: || sh::has("chromium") }])
 }

@@ -1,5 +1,6 @@
 //! The longer steps of `cargo xtask test`.
 
+use crate::compared;
 use crate::demo;
 use crate::emulator::Emulator;
 use crate::sh::{self, Res};
@@ -51,15 +52,8 @@ pub fn timed(c: &mut Command, limit: Duration) -> Res<()> {
 
 /// The official SDK works with the emulator, and reads what the C library wrote; Arrow's library imports its columns.
 pub fn python() -> Res<()> {
+    compared::python_step()?;
     let python = venv()?;
-    for script in ["python_sdk.py", "python_areas.py", "python_plant.py", "python_aggregates.py"] {
-        let emulator = Emulator::start()?;
-        let mut c = Command::new(&python);
-        // They take the emulator's own start line, to test one that runs already.
-        c.arg(sh::root().join("emulator/tests").join(script)).env("EMULATOR", emulator.start_line());
-        timed(c.stdin(Stdio::null()), Duration::from_secs(300))?;
-    }
-
     let program = demo::build_example("historian", false)?;
     let emulator = Emulator::start()?;
     let written = demo::run_historian(&program, &emulator, 3)?;

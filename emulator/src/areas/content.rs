@@ -83,7 +83,16 @@ pub static SPECIALS: &[Special] = &[
         if !what.is_empty() {
             body.insert("aggregate".into(), json!(what));
         }
-        Ok(Reply::ok(&aggregate_rows(&found.iter().collect::<Vec<_>>(), &body)?))
+        let mut answer = aggregate_rows(&found.iter().collect::<Vec<_>>(), &body)?;
+        // Here properties are told by their last name alone.
+        for bucket in answer.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+            for value in bucket.get_mut("values").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(name) = value.get("property").and_then(|p| p.as_array()?.last().cloned()) {
+                    *value = name;
+                }
+            }
+        }
+        Ok(Reply::ok(&answer))
     }),
     ("POST", "documents/content", |state, call, _| {
         let key = Identifier::parse(&call.object()?)?;

@@ -81,7 +81,7 @@ pub fn serve(state: &State, kind: &'static Kind, call: &Call) -> Result<Reply> {
             let mut body = call.object()?;
             let items = items(&mut body, MAX_ITEMS)?;
             write::delete(&mut state.write(), kind, &items, &body)?;
-            Ok(Reply::empty())
+            Ok(Reply { status: if kind.path == "relationships" { 202 } else { 200 }, ..Reply::empty() })
         }
         "search" => Ok(Reply::ok(&read::search(&state.read(), kind, &body_or_empty(call)?)?)),
         "aggregate" => Ok(Reply::ok(&read::aggregate(&state.read(), kind, &body_or_empty(call)?)?)),

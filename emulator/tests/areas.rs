@@ -47,7 +47,7 @@ async fn rows_of_a_set() {
     assert_eq!(e.done("/integrations/update", update(json!({"set": "n"}))).await["items"][0]["name"], "n");
     assert_eq!(e.done("/integrations/update", update(json!({"setNull": true}))).await["items"][0].get("name"), None);
     let (status, body) = e.post(path, json!({"items": [{"externalId": "x"}]})).await;
-    assert_eq!((status, &body["error"]["missing"]), (400, &json!([{"field": "extractor"}])));
+    assert_eq!((status, &body["error"]["message"]), (400, &json!("Missing required field extractor")));
     assert_eq!(e.post("/simulators/models/list", json!({"filter": {"nonsense": 1}})).await.0, 400);
 }
 

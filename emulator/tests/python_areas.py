@@ -74,13 +74,21 @@ from cognite.client.data_classes.geospatial import (
     GeospatialGeometryValueComputeFunction,
     Patches,
 )
-from cognite.client.data_classes.hosted_extractors.destinations import DestinationWrite, SessionWrite
-from cognite.client.data_classes.hosted_extractors.jobs import CogniteFormat, JobWrite, MQTTConfig
-from cognite.client.data_classes.hosted_extractors.mappings import CustomMapping, MappingWrite
+from cognite.client.data_classes.hosted_extractors.destinations import (
+    DestinationUpdate,
+    DestinationWrite,
+    SessionWrite,
+)
+from cognite.client.data_classes.hosted_extractors.jobs import CogniteFormat, JobUpdate, JobWrite, MQTTConfig
+from cognite.client.data_classes.hosted_extractors.mappings import CustomMapping, MappingUpdate, MappingWrite
 from cognite.client.data_classes.hosted_extractors.sources import MQTT5SourceUpdate, MQTT5SourceWrite
 from cognite.client.data_classes.iam import GroupWrite, SecurityCategoryWrite
+from cognite.client.data_classes.integrations import IntegrationWrite
+from cognite.client.data_classes.integrations.integrations import Extractor, IntegrationUpdate
+from cognite.client.data_classes.labels import LabelDefinitionWrite
 from cognite.client.data_classes.postgres_gateway.tables import Column, ColumnList, RawTableOptions, RawTableWrite
 from cognite.client.data_classes.postgres_gateway.users import SessionCredentials, UserUpdate, UserWrite
+from cognite.client.data_classes.relationships import RelationshipUpdate, RelationshipWrite
 from cognite.client.data_classes.sequences import SequenceColumnWrite, SequenceWrite
 from cognite.client.data_classes.simulators.models import SimulatorModelRevisionWrite, SimulatorModelWrite
 from cognite.client.data_classes.simulators.routine_revisions import (
@@ -102,6 +110,12 @@ from cognite.client.data_classes.three_d import (
 from cognite.client.data_classes.time_series import TimeSeriesWrite
 from cognite.client.data_classes.transformations import TransformationUpdate, TransformationWrite
 from cognite.client.data_classes.transformations.common import TransformationDestination
+from cognite.client.data_classes.transformations.externaldata import (
+    OneLakeCredentialsWrite,
+    OneLakeExternalDataSourceWrite,
+    OneLakeLocationDescription,
+    OneLakeSettingsWrite,
+)
 from cognite.client.data_classes.transformations.notifications import TransformationNotificationWrite
 from cognite.client.data_classes.transformations.schedules import (
     TransformationScheduleUpdate,
@@ -830,6 +844,104 @@ def series_and_streams(client, start):
     for area in (seqs, subs, synth, streams):
         done(area)
 
+def the_rest(client, start):
+    """What the other groups leave out of their areas."""
+    ds = client.data_sets.create(DataSetWrite(external_id='ds', name='d'))
+
+    def hosted():
+        h = client.hosted_extractors
+        h.sources.create(MQTT5SourceWrite('src', 'h', None))
+        h.destinations.create(DestinationWrite('d', SessionWrite('n')))
+        h.mappings.create(MappingWrite('m', CustomMapping('x'), True))
+        h.jobs.create(JobWrite('j', 'd', 'src', CogniteFormat(), MQTTConfig('t')))
+        h.destinations.update(DestinationUpdate('d').target_data_set_id.set(ds.id))
+        assert h.destinations.retrieve('d').target_data_set_id == ds.id
+        h.mappings.update(MappingUpdate('m').published.set(False))
+        assert h.mappings.retrieve('m').published is False
+        assert h.jobs.update(JobUpdate('j').target_status.set('paused')).target_status == 'paused'
+        h.jobs.delete('j')
+        h.mappings.delete('m')
+        h.destinations.delete('d')
+        h.sources.delete('src')
+        assert len(h.sources.list()) == 0
+
+    def links():
+        client.labels.create([LabelDefinitionWrite('a', 'A'), LabelDefinitionWrite('b', 'B')])
+        assert [label.name for label in client.labels.retrieve(['b', 'a'])] == ['B', 'A']
+        client.assets.create([AssetWrite(external_id='a1', name='1'), AssetWrite(external_id='a2', name='2')])
+        client.relationships.create(RelationshipWrite('r', 'a1', 'asset', 'a2', 'asset', confidence=0.5))
+        client.relationships.update(RelationshipUpdate('r').confidence.set(0.9))
+        found = client.relationships.retrieve('r', fetch_resources=True)
+        assert (found.confidence, found.target.name) == (0.9, '2')
+        assert client.relationships.list(fetch_resources=True)[0].source.name == '1'
+        client.relationships.delete('r')
+
+    def gateway():
+        user = client.postgres_gateway.users.create(UserWrite(SessionCredentials('n'))).username
+        table = RawTableWrite('t', RawTableOptions('d', 't'), ColumnList([Column('a', 'TEXT')]))
+        client.postgres_gateway.tables.create(user, table)
+        client.postgres_gateway.tables.delete(user, 't')
+        assert len(client.postgres_gateway.tables.list(user)) == 0
+
+    def integrations():
+        client.integrations.create(IntegrationWrite(external_id='i', extractor=Extractor('e', '1')))
+        client.integrations.update(IntegrationUpdate('i').name.set('n'))
+        assert client.integrations.retrieve('i').name == 'n'
+        name = client.simulators.integrations.list()[0].external_id
+        client.simulators.integrations.delete(external_ids=name)
+        assert len(client.simulators.integrations.list()) == 0
+
+    def functions():
+        f = client.files.create(FileMetadataWrite(name='f'))[0]
+        item = {'name': 'fn', 'fileId': f.id, 'externalId': 'fn'}
+        client.post('/api/v1/projects/demo/functions', json={'items': [item]})
+        fn = client.functions.retrieve(external_id='fn')
+        schedule = FunctionScheduleWrite(name='s', cron_expression='* * * * *', function_id=fn.id, nonce='x')
+        made = client.functions.schedules.create(schedule)
+        assert client.functions.schedules.retrieve(made.id).name == 's'
+
+    def transformations():
+        t = client.transformations.create(
+            TransformationWrite(external_id='t', name='t', ignore_null_fields=True, query='select 1'),
+        )
+        job = client.transformations.run(transformation_id=t.id, wait=False)
+        client.transformations.cancel(transformation_id=t.id)
+        assert client.transformations.jobs.retrieve(job.id).status != 'Completed'
+        note = client.transformations.notifications.create(
+            TransformationNotificationWrite(transformation_id=t.id, destination='a@b'),
+        )
+        client.transformations.notifications.delete(note.id)
+        assert len(client.transformations.notifications.list()) == 0
+        sources = client.transformations.external_data_sources
+        sources.create(
+            OneLakeExternalDataSourceWrite(
+                'lake',
+                OneLakeSettingsWrite(
+                    OneLakeCredentialsWrite('c', 't', 'secret'),
+                    OneLakeLocationDescription('w', 'l'),
+                ),
+            ),
+        )
+        assert [s.external_id for s in sources.list()] == ['lake']
+        assert sources.verify_usability('lake').is_usable
+        assert not sources.verify_usability('sea').is_usable
+        sources.delete('lake')
+        assert len(sources.list()) == 0
+
+    def workflows():
+        client.workflows.upsert(WorkflowUpsert(external_id='w', description='d'))
+        assert client.workflows.retrieve('w').description == 'd'
+        tasks = [WorkflowTask('a', FunctionTaskParameters(external_id='f'))]
+        client.workflows.versions.upsert(WorkflowVersionUpsert('w', '1', WorkflowDefinitionUpsert(tasks=tasks)))
+        run = client.workflows.executions.run('w', '1', nonce='x', input={'emulatorStatus': 'FAILED'})
+        time.sleep(0.12)
+        assert client.workflows.executions.retrieve_detailed(run.id).status == 'failed'
+        assert client.workflows.executions.retry(run.id).id == run.id
+
+    for area in (hosted, links, gateway, integrations, functions, transformations, workflows):
+        done(area)
+
+
 areas = 0
 
 
@@ -850,7 +962,7 @@ def run(start):
         client_secret=start["client_secret"],
         scopes=[start["scopes"]],
     )
-    for group in (services, content, data_modeling, series_and_streams):
+    for group in (services, content, data_modeling, series_and_streams, the_rest):
         urllib.request.urlopen(urllib.request.Request(start["url"] + "/_emulator/reset", b'{"keep_journal": true}', method="POST"))
         config = ClientConfig("emulator-areas", start["project"], credentials, base_url=start["url"])
         group(CogniteClient(config), start)

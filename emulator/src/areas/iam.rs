@@ -35,6 +35,7 @@ pub static SETS: &[Set] = &[
         path: "securitycategories",
         noun: "security categories",
         key: &["name"],
+        required: "name",
         times: &[],
         ops: "GET:1000:25 POST delete",
         ..SET

@@ -133,7 +133,7 @@ pub static SPECIALS: &[Special] = &[
         let body = call.object()?;
         let name = need(&body, "externalId")?;
         let there = state.read().table("transformations/externaldata").is_some_and(|t| t.id_of(name).is_some());
-        Ok(Reply::ok(&strip(json!({"externalId": name, "isUsable": there, "latestUsableVersion": there.then_some(1)}))))
+        Ok(Reply::ok(&strip(json!({"externalId": {"externalId": name}, "usableVersion": there.then_some("1")}))))
     }),
 ];
 

@@ -279,7 +279,7 @@ pub fn need<'a>(row: &'a Object, field: &str) -> Result<&'a str> {
 }
 
 pub fn missing_field(field: &str) -> ApiError {
-    ApiError { missing: vec![json!({ "field": field })], ..ApiError::bad(format!("Missing required field {field}")) }
+    ApiError::bad(format!("Missing required field {field}"))
 }
 
 impl Set {

@@ -207,6 +207,16 @@ fn lists_that_cannot_be_trusted() {
         let e = operate(&client(&server), "assets.list", all).unwrap_err();
         assert!(e.message().contains("never end"), "{e}");
     }
+    // The parts of a RAW table without a list of where they begin.
+    let server = first(&["{}"]);
+    let arguments = r#"{"dbName":"d","tableName":"t","limit":null,"partitions":3}"#;
+    assert_eq!(operate(&client(&server), "raw.rows.list", arguments).unwrap_err().status(), Status::Decode);
+    // An empty cursor is the end: sent, it would begin again.
+    let server = first(&[r#"{"items":[{"id":1}],"nextCursor":""}"#]);
+    for (ahead, flags) in [(1, 0), (1, UNCHECKED)] {
+        let all = pages(&client(&server), "assets.list", all, ahead, flags).unwrap();
+        assert_eq!(all.iter().flat_map(ids).collect::<Vec<_>>(), [1]);
+    }
     // More than asked for, with a limit: cut. A cursor behind what was cut would skip the rest.
     let greedy = &[r#"{"items":[{"id":0},{"id":1},{"id":2}],"nextCursor":"a"}"#];
     let r = operate(&client(&first(greedy)), "assets.list", "{\"limit\":2}").unwrap();
@@ -279,6 +289,26 @@ fn one_deadline_for_the_whole_operation() {
     assert_eq!(e.status(), Status::Timeout, "{e}");
     assert!(e.message().contains("the operation did not end within 300 ms") && e.message().contains("attempts"), "{e}");
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// What reads items has to be answered with some, if only with none of them.
+#[test]
+fn a_read_that_is_answered_with_something_else_is_no_empty_result() {
+    for answer in ["{}", "{\"items\":null}", "[]", "", "<html>", "{\"items\":[1}"] {
+        let server = Server::start(None, move |_| ok(answer));
+        let e = operate(&client(&server), "assets.retrieve_multiple", "{\"ids\":[1]}").unwrap_err();
+        assert_eq!(e.status(), Status::Decode, "{answer}: {e}");
+    }
+}
+
+#[test]
+fn many_arguments_take_no_longer_than_their_number() {
+    let server = Server::start(None, |_| ok("{}"));
+    let many: Vec<String> = (0..200_000).map(|n| format!("\"a{n}\":1")).collect();
+    let started = Instant::now();
+    let e = operate(&client(&server), "assets.search", &format!("{{{},\"a7\":1}}", many.join(","))).unwrap_err();
+    assert!(e.message().contains("a7 is given twice"), "{e}");
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

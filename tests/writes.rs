@@ -247,16 +247,16 @@ fn rows_of_sequences_are_cut_read_and_deleted_in_parts() {
 #[test]
 fn datapoints_are_cut_at_what_a_request_takes() {
     let server =
-        Server::start(None, |got| match String::from_utf8(plain(got)).unwrap().contains("\"timestamp\":199999,") {
+        Server::start(None, |got| match String::from_utf8(plain(got)).unwrap().contains("\"timestamp\":99999,") {
             true => refuse("400 Bad Request", json!({"message": "no"})),
             false => ok("{}"),
         });
     let points =
         |from: u32, count: u32| (from..from + count).map(|n| json!({"timestamp": n, "value": n})).collect::<Vec<_>>();
-    let mut items = vec![json!({"externalId": "big", "datapoints": points(0, 250_000)})];
+    let mut items = vec![json!({"externalId": "big", "datapoints": points(0, 150_000)})];
     items.extend((0..3).map(|n| json!({"id": n, "datapoints": points(0, 30_000)})));
-    items.push(json!({"externalId": "big", "datapoints": points(250_000, 10)}));
-    items.extend((10..10_010).map(|n| json!({"id": n, "datapoints": points(0, 1)})));
+    items.push(json!({"externalId": "big", "datapoints": points(150_000, 10)}));
+    items.extend((10..20).map(|n| json!({"id": n, "datapoints": points(0, 1)})));
     let e = operate(&server, "time_series.data.insert", &json!({"items": items})).unwrap_err();
     let mut sizes = Vec::new();
     for (_, sent) in seen(&server) {
@@ -267,10 +267,10 @@ fn datapoints_are_cut_at_what_a_request_takes() {
     }
     sizes.sort_unstable();
     // The rest of the big one goes with the first of the others.
-    assert_eq!(sizes, [(1, 100_000), (1, 100_000), (2, 2), (2, 80_010), (10_000, 69_998)]);
+    assert_eq!(sizes, [(1, 100_000), (2, 80_010), (12, 60_010)]);
     let (counts, document) = places(&e);
-    assert_eq!((e.status(), counts), (Status::Partial, [10_005, 1, 0, 0]));
-    assert_eq!(document["failed"], json!([{"externalId": "big", "firstPoint": 100_000, "points": 100_000}]));
+    assert_eq!((e.status(), counts), (Status::Partial, [14, 1, 0, 0]));
+    assert_eq!(document["failed"], json!([{"externalId": "big", "firstPoint": 0, "points": 100_000}]));
 }
 
 #[test]
@@ -305,6 +305,55 @@ fn a_subtree_is_read_whole_or_down_to_a_depth() {
     assert_eq!(ids(json!({"externalId": "root", "depth": 2})), (1..=13).collect::<Vec<_>>());
     assert_eq!(ids(json!({"externalId": "root", "depth": 9})).len(), 301 - 3);
     assert_eq!(ids(json!({"externalId": "nobody"})), [0u64; 0]);
+}
+
+#[test]
+fn a_tree_that_goes_in_circles_ends() {
+    // Whoever is asked for, the children are the same three; and the list of all goes round in a circle of two pages.
+    let pages = AtomicUsize::new(0);
+    let server = Server::start(None, move |got| {
+        let asked = body(got);
+        if got.target.ends_with("/byids") {
+            return ok("{\"items\":[{\"id\":1}]}");
+        }
+        if asked["filter"].get("parentIds").is_some() {
+            return ok("{\"items\":[{\"id\":2},{\"id\":3},{\"id\":1}]}");
+        }
+        let n = pages.fetch_add(1, Ordering::SeqCst);
+        assert!(n < 20, "an endless list");
+        ok(&format!("{{\"items\":[{{\"id\":{n}}}],\"nextCursor\":\"c{}\"}}", n % 2))
+    });
+    let answer = operate(&server, "assets.retrieve_subtree", &json!({"id": 1, "depth": 1_000_000})).unwrap();
+    assert_eq!(answer, json!({"items": [{"id": 1}, {"id": 2}, {"id": 3}]}));
+    let e = operate(&server, "assets.retrieve_subtree", &json!({"id": 1})).unwrap_err();
+    assert!(e.status() == Status::Decode && e.message().contains("never end"), "{e}");
+}
+
+#[test]
+fn rows_that_go_in_circles_end() {
+    let pages = AtomicUsize::new(0);
+    let server = Server::start(None, move |got| {
+        if got.target.ends_with("/delete") {
+            return ok("{}");
+        }
+        let n = pages.fetch_add(1, Ordering::SeqCst);
+        assert!(n < 20, "an endless list");
+        ok(&format!("{{\"rows\":[{{\"rowNumber\":{n}}}],\"nextCursor\":\"c{}\"}}", n % 3))
+    });
+    for name in ["sequences.data.retrieve", "sequences.data.delete_range"] {
+        let e = operate(&server, name, &json!({"externalId": "s", "start": 0})).unwrap_err();
+        assert!(e.status() == Status::Decode && e.message().contains("never end"), "{name}: {e}");
+    }
+}
+
+#[test]
+fn a_job_without_a_status_is_not_taken_for_one_that_has_ended() {
+    for (begun, seen) in [("{\"id\":1}", "{}"), ("{\"id\":1,\"status\":\"Running\"}", "{\"items\":[{\"id\":1}]}")] {
+        let server = Server::start(None, move |got| ok(if got.target.ends_with("/run") { begun } else { seen }));
+        let arguments = json!({"externalId": "t", "pollMs": 10});
+        let e = operate(&server, "transformations.run_and_wait", &arguments).unwrap_err();
+        assert_eq!(e.status(), Status::Decode, "{e}");
+    }
 }
 
 /// A service whose jobs run for so many looks.

@@ -100,6 +100,7 @@ set_tests_properties(example_doctor_ill PROPERTIES PASS_REGULAR_EXPRESSION "FAIL
 cognite_test(example_files EMULATOR COMMAND "$<TARGET_FILE:example_files>" "${CMAKE_CURRENT_BINARY_DIR}/files.example" 60)
 cognite_test(example_hierarchy EMULATOR COMMAND "$<TARGET_FILE:example_hierarchy>")
 cognite_test(example_data_modeling EMULATOR COMMAND "$<TARGET_FILE:example_data_modeling>")
+cognite_test(example_jobs EMULATOR COMMAND "$<TARGET_FILE:example_jobs>")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)
 cognite_test(example_historian_csv EMULATOR COMMAND "$<TARGET_FILE:example_historian>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv")
 cognite_test(example_backfill EMULATOR COMMAND sh -c "'$<TARGET_FILE:example_backfill>' '${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv' new- && '$<TARGET_FILE:example_trend>' new-temperature 2023-11-14T00:00:00Z 2023-11-15T00:00:00Z 1h")

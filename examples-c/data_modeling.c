@@ -11,13 +11,6 @@
 
 #define VIEW "{\"type\":\"view\",\"space\":\"demo\",\"externalId\":\"Pump\",\"version\":\"1\"}"
 
-static int step(const char *what, cognite_response *answer) {
-  int good = answer != NULL;
-  printf("%-42s %s\n", what, good ? "done" : "FAILED");
-  cognite_response_free(answer);
-  return good;
-}
-
 /* Prints the external ids of one result of a query, and returns how many there were. */
 static int print_result(cognite_response *answer, const char *name) {
   size_t length = 0;
@@ -41,21 +34,21 @@ int main(void) {
 
   if (client == NULL) return 1;
 
-  good &= step("a space", example_operate(client, "data_modeling.spaces.apply",
+  good &= example_step("a space", example_operate(client, "data_modeling.spaces.apply",
     "{\"items\":[{\"space\":\"demo\",\"name\":\"Demo\"}]}"));
-  good &= step("a container: where the properties lie", example_operate(client, "data_modeling.containers.apply",
+  good &= example_step("a container: where the properties lie", example_operate(client, "data_modeling.containers.apply",
     "{\"items\":[{\"space\":\"demo\",\"externalId\":\"Pump\",\"usedFor\":\"node\",\"properties\":{"
     "\"name\":{\"type\":{\"type\":\"text\"},\"nullable\":false},"
     "\"power\":{\"type\":{\"type\":\"float64\"},\"nullable\":true}}}]}"));
-  good &= step("a view: how they are seen", example_operate(client, "data_modeling.views.apply",
+  good &= example_step("a view: how they are seen", example_operate(client, "data_modeling.views.apply",
     "{\"items\":[{\"space\":\"demo\",\"externalId\":\"Pump\",\"version\":\"1\",\"properties\":{"
     "\"name\":{\"container\":{\"type\":\"container\",\"space\":\"demo\",\"externalId\":\"Pump\"},\"containerPropertyIdentifier\":\"name\"},"
     "\"power\":{\"container\":{\"type\":\"container\",\"space\":\"demo\",\"externalId\":\"Pump\"},\"containerPropertyIdentifier\":\"power\"}}}]}"));
-  good &= step("a data model: which views belong together", example_operate(client, "data_modeling.data_models.apply",
+  good &= example_step("a data model: which views belong together", example_operate(client, "data_modeling.data_models.apply",
     "{\"items\":[{\"space\":\"demo\",\"externalId\":\"Plant\",\"version\":\"1\",\"views\":[" VIEW "]}]}"));
 
   /* Nodes and edges in any order and number: the library sends the nodes first, and the edges when all nodes are there. */
-  good &= step("two edges and three nodes", example_operate(client, "data_modeling.instances.apply",
+  good &= example_step("two edges and three nodes", example_operate(client, "data_modeling.instances.apply",
     "{\"items\":["
     "{\"instanceType\":\"edge\",\"space\":\"demo\",\"externalId\":\"p1-p2\",\"type\":{\"space\":\"demo\",\"externalId\":\"feeds\"},"
       "\"startNode\":{\"space\":\"demo\",\"externalId\":\"p1\"},\"endNode\":{\"space\":\"demo\",\"externalId\":\"p2\"}},"
@@ -66,8 +59,9 @@ int main(void) {
     "{\"instanceType\":\"node\",\"space\":\"demo\",\"externalId\":\"p2\",\"sources\":[{\"source\":" VIEW ",\"properties\":{\"name\":\"Pump 2\",\"power\":4}}]},"
     "{\"instanceType\":\"node\",\"space\":\"demo\",\"externalId\":\"p3\",\"sources\":[{\"source\":" VIEW ",\"properties\":{\"name\":\"Pump 3\",\"power\":9}}]}]}"));
 
-  /* From the pump called "Pump 1" along the edges to the pumps it feeds. */
-  answer = example_operate(client, "data_modeling.instances.query",
+  /* From the pump called "Pump 1" along the edges to the pumps it feeds. All of them: `limit` is the length of a page, and
+   * query_all follows the cursors of each result (query makes one request and leaves them to you). */
+  answer = example_operate(client, "data_modeling.instances.query_all",
     "{\"with\":{"
     "\"start\":{\"nodes\":{\"filter\":{\"equals\":{\"property\":[\"demo\",\"Pump/1\",\"name\"],\"value\":\"Pump 1\"}}},\"limit\":10},"
     "\"way\":{\"edges\":{\"from\":\"start\",\"direction\":\"outwards\",\"filter\":{\"equals\":{\"property\":[\"edge\",\"type\"],"
@@ -78,17 +72,17 @@ int main(void) {
   good &= print_result(answer, "fed") == 2;
   cognite_response_free(answer);
 
-  good &= step("the edges and nodes are removed", example_operate(client, "data_modeling.instances.delete",
+  good &= example_step("the edges and nodes are removed", example_operate(client, "data_modeling.instances.delete",
     "{\"nodes\":[{\"space\":\"demo\",\"externalId\":\"p1\"},{\"space\":\"demo\",\"externalId\":\"p2\"},{\"space\":\"demo\",\"externalId\":\"p3\"},"
     "{\"space\":\"demo\",\"externalId\":\"feeds\"}],"
     "\"edges\":[{\"space\":\"demo\",\"externalId\":\"p1-p2\"},{\"space\":\"demo\",\"externalId\":\"p1-p3\"}]}"));
-  good &= step("and the model", example_operate(client, "data_modeling.data_models.delete",
+  good &= example_step("and the model", example_operate(client, "data_modeling.data_models.delete",
     "{\"items\":[{\"space\":\"demo\",\"externalId\":\"Plant\",\"version\":\"1\"}]}"));
-  good &= step("the view", example_operate(client, "data_modeling.views.delete",
+  good &= example_step("the view", example_operate(client, "data_modeling.views.delete",
     "{\"items\":[{\"space\":\"demo\",\"externalId\":\"Pump\",\"version\":\"1\"}]}"));
-  good &= step("the container", example_operate(client, "data_modeling.containers.delete",
+  good &= example_step("the container", example_operate(client, "data_modeling.containers.delete",
     "{\"items\":[{\"space\":\"demo\",\"externalId\":\"Pump\"}]}"));
-  good &= step("the space", example_operate(client, "data_modeling.spaces.delete", "{\"spaces\":[\"demo\"]}"));
+  good &= example_step("the space", example_operate(client, "data_modeling.spaces.delete", "{\"spaces\":[\"demo\"]}"));
 
   cognite_client_free(client);
   cognite_shutdown(NULL);

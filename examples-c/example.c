@@ -70,6 +70,13 @@ cognite_response *example_operate(cognite_client *client, const char *name, cons
   return response;
 }
 
+int example_step(const char *what, cognite_response *answer) {
+  int good = answer != NULL;
+  printf("%-44s %.120s\n", what, good ? cognite_response_body(answer, NULL) : "FAILED");
+  cognite_response_free(answer);
+  return good;
+}
+
 int example_fail(const char *what, cognite_error *error) {
   const char *request_id = cognite_error_request_id(error);
   fprintf(stderr, "%s: %s\n", what, cognite_error_message(error));

@@ -20,6 +20,9 @@ void example_url(char *url, size_t size, const char *path);
  * wrong and returns NULL when it fails. */
 cognite_response *example_operate(cognite_client *client, const char *name, const char *arguments, ...);
 
+/* Prints `what` and the beginning of the answer, which is freed; 0 when there is none. */
+int example_step(const char *what, cognite_response *answer);
+
 /* Prints "<what>: <message>" and the request id to stderr, frees `error`, and returns 1 (an exit status). */
 int example_fail(const char *what, cognite_error *error);
 

@@ -5,32 +5,11 @@
  *   ./resources --list              every operation there is, one a line
  *
  * One function does all of it: cognite_client_operate() takes the name of an operation and its arguments as JSON in the
- * API's own words. How many requests that takes (pages, chunks, repeats) is the library's business. */
+ * API's own words (example.c calls it). How many requests that takes (pages, chunks, repeats) is the library's business. */
 #include "example.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-static cognite_client *client;
-static int failures = 0;
-
-/* Carries out an operation and prints the beginning of its result. */
-static void step(const char *what, const char *name, const char *arguments) {
-  cognite_operation operation = COGNITE_OPERATION_INIT;
-  cognite_response *response = NULL;
-  cognite_error *error = NULL;
-  operation.name = name;
-  operation.arguments = arguments;
-  operation.arguments_len = strlen(arguments);
-  if (cognite_client_operate(client, &operation, &response, &error) == COGNITE_OK) {
-    printf("%-34s %-24s %.120s\n", what, name, cognite_response_body(response, NULL));
-  } else {
-    printf("%-34s %-24s FAILED: %s\n", what, name, cognite_error_message(error));
-    failures++;
-  }
-  cognite_response_free(response);
-  cognite_error_free(error);
-}
 
 /* The list that a program would generate its own functions from. */
 static int list_operations(void) {
@@ -46,38 +25,40 @@ static int list_operations(void) {
 }
 
 int main(int argc, char **argv) {
-  char id[64], text[600];
+  cognite_client *client;
+  char id[64];
+  int good = 1;
   if (argc > 1 && strcmp(argv[1], "--list") == 0) return list_operations();
   client = example_client("resources");
   if (client == NULL) return 1;
   snprintf(id, sizeof id, "demo-%ld", (long)time(NULL)); /* new in each run */
 
-  snprintf(text, sizeof text, "{\"items\": [{\"externalId\": \"%s-pump\", \"name\": \"Pump\"}, {\"externalId\": \"%s-tank\", \"name\": \"Tank\"}]}", id, id);
-  step("two assets", "assets.create", text);
-  snprintf(text, sizeof text, "{\"filter\": {\"externalIdPrefix\": \"%s-\"}, \"limit\": null}", id);
-  step("found again by a filter", "assets.list", text);
-  snprintf(text, sizeof text, "{\"externalId\": \"%s-pump\"}", id);
-  step("one of them by its name", "assets.retrieve", text);
-  snprintf(text, sizeof text, "{\"items\": [{\"externalId\": \"%s-pump\", \"update\": {\"description\": {\"set\": \"leaks\"}}}]}", id);
-  step("changed", "assets.update", text);
-  step("counted", "assets.count", "{}");
-  snprintf(text, sizeof text, "{\"items\": [{\"externalId\": \"%s-leak\", \"type\": \"leak\", \"startTime\": 1700000000000}]}", id);
-  step("an event", "events.create", text);
+  good &= example_step("two assets", example_operate(client, "assets.create",
+    "{\"items\": [{\"externalId\": \"%s-pump\", \"name\": \"Pump\"}, {\"externalId\": \"%s-tank\", \"name\": \"Tank\"}]}", id, id));
+  good &= example_step("found again by a filter", example_operate(client, "assets.list",
+    "{\"filter\": {\"externalIdPrefix\": \"%s-\"}, \"limit\": null}", id));
+  good &= example_step("one of them by its name", example_operate(client, "assets.retrieve",
+    "{\"externalId\": \"%s-pump\"}", id));
+  good &= example_step("changed", example_operate(client, "assets.update",
+    "{\"items\": [{\"externalId\": \"%s-pump\", \"update\": {\"description\": {\"set\": \"leaks\"}}}]}", id));
+  good &= example_step("counted", example_operate(client, "assets.count", "{}"));
+  good &= example_step("an event", example_operate(client, "events.create",
+    "{\"items\": [{\"externalId\": \"%s-leak\", \"type\": \"leak\", \"startTime\": 1700000000000}]}", id));
 
-  snprintf(text, sizeof text, "{\"dbName\": \"%s\", \"tableName\": \"readings\", \"ensureParent\": true, \"items\": [{\"key\": \"a/1\", \"columns\": {\"v\": 1.50}}, {\"key\": \"b\", \"columns\": {\"v\": 2}}]}", id);
-  step("rows; database and table appear", "raw.rows.insert", text);
-  snprintf(text, sizeof text, "{\"dbName\": \"%s\", \"tableName\": \"readings\", \"limit\": null}", id);
-  step("all rows", "raw.rows.list", text);
-  snprintf(text, sizeof text, "{\"dbName\": \"%s\", \"tableName\": \"readings\", \"rowKey\": \"a/1\"}", id);
-  step("one row; its key is escaped", "raw.rows.retrieve", text);
+  good &= example_step("rows; database and table appear", example_operate(client, "raw.rows.insert",
+    "{\"dbName\": \"%s\", \"tableName\": \"readings\", \"ensureParent\": true, \"items\": [{\"key\": \"a/1\", \"columns\": {\"v\": 1.50}}, {\"key\": \"b\", \"columns\": {\"v\": 2}}]}", id));
+  good &= example_step("all rows", example_operate(client, "raw.rows.list",
+    "{\"dbName\": \"%s\", \"tableName\": \"readings\", \"limit\": null}", id));
+  good &= example_step("one row; its key is escaped", example_operate(client, "raw.rows.retrieve",
+    "{\"dbName\": \"%s\", \"tableName\": \"readings\", \"rowKey\": \"a/1\"}", id));
 
-  snprintf(text, sizeof text, "{\"items\": [{\"externalId\": \"%s-leak\"}]}", id);
-  step("gone", "events.delete", text);
-  snprintf(text, sizeof text, "{\"items\": [{\"externalId\": \"%s-pump\"}, {\"externalId\": \"%s-tank\"}], \"ignoreUnknownIds\": true}", id, id);
-  step("gone", "assets.delete", text);
-  snprintf(text, sizeof text, "{\"items\": [{\"name\": \"%s\"}], \"recursive\": true}", id);
-  step("gone, with its tables", "raw.databases.delete", text);
+  good &= example_step("gone", example_operate(client, "events.delete",
+    "{\"items\": [{\"externalId\": \"%s-leak\"}]}", id));
+  good &= example_step("gone", example_operate(client, "assets.delete",
+    "{\"items\": [{\"externalId\": \"%s-pump\"}, {\"externalId\": \"%s-tank\"}], \"ignoreUnknownIds\": true}", id, id));
+  good &= example_step("gone, with its tables", example_operate(client, "raw.databases.delete",
+    "{\"items\": [{\"name\": \"%s\"}], \"recursive\": true}", id));
 
   cognite_client_free(client);
-  return cognite_shutdown(NULL) == COGNITE_OK && failures == 0 ? 0 : 1;
+  return cognite_shutdown(NULL) == COGNITE_OK && good ? 0 : 1;
 }

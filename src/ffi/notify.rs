@@ -1,15 +1,16 @@
 //! How an asynchronous call tells its result, and the sized structs of the ABI.
 
 use std::ffi::c_void;
+use std::pin::Pin;
 
 use super::error::{ErrorBox, cognite_error};
-use super::guard::{Out, UserData, cognite_status};
+use super::guard::{Out, UserData, cognite_status, entry};
 use super::handle::{get, into_raw};
 use super::queue::{Finished, QueueBox, cognite_queue};
 use super::response::{ResponseBox, cognite_response};
 use crate::error::{Error, Status};
 use crate::http::Response;
-use crate::runtime::{Notify, Via};
+use crate::runtime::{self, Notify, Via};
 
 /// Told once, on a callback thread of the library: never inside the call that was accepted, never on the caller's thread.
 /// Any function of the library may be called from it but cognite_shutdown(). It must not throw, longjmp or end the
@@ -162,6 +163,38 @@ pub(crate) unsafe fn notify_of(raw: *const cognite_notify) -> Result<Notify<Resp
         unsafe { done(user_data.0, status.code(), response, error) }
     };
     Ok(Notify { deliver: Box::new(call_back), via: Via::Callback })
+}
+
+/// A response to come.
+pub(crate) type Coming = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
+
+/// A blocking call: what is accepted is waited for.
+pub(crate) fn blocking(
+    (out, parameter): (Out<cognite_response>, &str),
+    err: *mut *mut cognite_error,
+    accept: impl FnOnce() -> Result<Coming, Error>,
+) -> cognite_status {
+    entry(err, || {
+        out.required(parameter)?;
+        finish(out, runtime::block_on(accept()?)?);
+        Ok(())
+    })
+}
+
+/// The same call told later.
+///
+/// # Safety
+/// `notify` is NULL or points to a cognite_notify.
+pub(crate) unsafe fn later(
+    notify: *const cognite_notify,
+    err: *mut *mut cognite_error,
+    accept: impl FnOnce() -> Result<Coming, Error>,
+) -> cognite_status {
+    entry(err, || {
+        // SAFETY: passed on to the caller of this function.
+        let notify = unsafe { notify_of(notify) }?;
+        runtime::spawn_notified(accept()?, notify)
+    })
 }
 
 /// Hands a response out.

@@ -8,13 +8,12 @@ use super::client::{ClientBox, cognite_client};
 use super::error::cognite_error;
 use super::guard::{Out, cognite_status, entry};
 use super::handle::{get, get_opt, into_raw};
-use super::notify::{Sized, cognite_notify, finish, notify_of, read_sized};
+use super::notify::{Sized, blocking, cognite_notify, later, read_sized};
 use super::response::{ResponseBox, cognite_response};
 use super::text::{bytes, text};
 use crate::api::operations::{self, OperationRequest};
 use crate::error::Error;
 use crate::http::Response;
-use crate::runtime;
 
 /// For `flags` of an operation that writes items: a request that the API refuses for some of its items (400, 404, 409,
 /// 422) is sent again in parts, so that the good items get in and the others are named. It takes more requests, in the worst
@@ -135,12 +134,10 @@ pub unsafe extern "C" fn cognite_client_operate(
 ) -> cognite_status {
     // SAFETY: NULL or a place for the result.
     let out = unsafe { Out::new(out) };
-    entry(err, || {
-        out.required("out")?;
+    blocking((out, "out"), err, || {
         // SAFETY: NULL or live objects of the caller's.
         let accepted = unsafe { get::<ClientBox>(client, "client")?.0.accept_operation(&operation_of(operation)?) }?;
-        finish(out, runtime::block_on(accepted.run())?);
-        Ok(())
+        Ok(accepted.run())
     })
 }
 
@@ -162,14 +159,12 @@ pub unsafe extern "C" fn cognite_client_operate_async(
     notify: *const cognite_notify,
     err: *mut *mut cognite_error,
 ) -> cognite_status {
-    entry(err, || {
-        // SAFETY: NULL or live objects of the caller's.
-        let (accepted, notify) = unsafe {
-            let notify = notify_of(notify)?;
-            (get::<ClientBox>(client, "client")?.0.accept_operation(&operation_of(operation)?)?, notify)
-        };
-        runtime::spawn_notified(accepted.run(), notify)
-    })
+    // SAFETY: NULL or live objects of the caller's, here and below.
+    unsafe {
+        later(notify, err, || {
+            Ok(get::<ClientBox>(client, "client")?.0.accept_operation(&operation_of(operation)?)?.run())
+        })
+    }
 }
 
 /// Every operation there is, so that bindings and tools can be generated:

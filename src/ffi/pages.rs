@@ -4,12 +4,11 @@ use super::client::{ClientBox, cognite_client};
 use super::error::cognite_error;
 use super::guard::{Out, cognite_status, entry};
 use super::handle::{Object, free, get, into_raw};
-use super::notify::{cognite_notify, finish, notify_of};
+use super::notify::{blocking, cognite_notify, later};
 use super::operation::{cognite_operation, operation_of};
 use super::response::cognite_response;
 use crate::api::operations::Pages;
 use crate::api::operations::pages::UNCHECKED;
-use crate::runtime;
 
 /// For cognite_operation.flags, of pages: hand each page out as it came. Only its last bytes are read, to find the cursor;
 /// it is neither checked to be JSON nor counted, so there can be no `limit`. The last page is always checked.
@@ -87,13 +86,8 @@ pub unsafe extern "C" fn cognite_pages_next(
 ) -> cognite_status {
     // SAFETY: NULL or a place for the result.
     let out = unsafe { Out::new(page) };
-    entry(err, || {
-        out.required("page")?;
-        // SAFETY: NULL or live pages.
-        let next = unsafe { get::<PagesBox>(pages, "pages") }?.0.next()?;
-        finish(out, runtime::block_on(next)?);
-        Ok(())
-    })
+    // SAFETY: NULL or live pages.
+    blocking((out, "page"), err, || unsafe { get::<PagesBox>(pages, "pages") }?.0.next())
 }
 
 /// cognite_pages_next() that tells its result later.
@@ -111,11 +105,8 @@ pub unsafe extern "C" fn cognite_pages_next_async(
     notify: *const cognite_notify,
     err: *mut *mut cognite_error,
 ) -> cognite_status {
-    entry(err, || {
-        // SAFETY: NULL or live objects of the caller's.
-        let (pages, notify) = unsafe { (get::<PagesBox>(pages, "pages")?, notify_of(notify)?) };
-        runtime::spawn_notified(pages.0.next()?, notify)
-    })
+    // SAFETY: NULL or live objects of the caller's, here and below.
+    unsafe { later(notify, err, || get::<PagesBox>(pages, "pages")?.0.next()) }
 }
 
 /// Ends the reading and frees the pages. NULL does nothing.

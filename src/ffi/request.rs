@@ -6,14 +6,13 @@ use std::time::Duration;
 use super::cancel::{CancelBox, cognite_cancel};
 use super::client::{ClientBox, cognite_client};
 use super::error::cognite_error;
-use super::guard::{Out, cognite_status, entry};
+use super::guard::{Out, cognite_status};
 use super::handle::{get, get_opt};
-use super::notify::{Sized, cognite_notify, finish, notify_of, read_sized};
+use super::notify::{Sized, blocking, cognite_notify, later, read_sized};
 use super::response::cognite_response;
 use super::text::{bytes, text, text_opt};
 use crate::api::{Request, RetryChoice};
 use crate::error::Error;
-use crate::runtime;
 
 /// Repeat by method and path: what reads or can be done twice is repeated, a create is not.
 pub const COGNITE_RETRY_DEFAULT: u32 = 0;
@@ -116,12 +115,10 @@ pub unsafe extern "C" fn cognite_client_call(
 ) -> cognite_status {
     // SAFETY: NULL or a place for the result.
     let out = unsafe { Out::new(out) };
-    entry(err, || {
-        out.required("out")?;
+    blocking((out, "out"), err, || {
         // SAFETY: NULL or live objects of the caller's.
         let accepted = unsafe { get::<ClientBox>(client, "client")?.0.accept(&request_of(request)?) }?;
-        finish(out, runtime::block_on(accepted.run())?);
-        Ok(())
+        Ok(accepted.run())
     })
 }
 
@@ -143,12 +140,6 @@ pub unsafe extern "C" fn cognite_client_call_async(
     notify: *const cognite_notify,
     err: *mut *mut cognite_error,
 ) -> cognite_status {
-    entry(err, || {
-        // SAFETY: NULL or live objects of the caller's.
-        let (accepted, notify) = unsafe {
-            let notify = notify_of(notify)?;
-            (get::<ClientBox>(client, "client")?.0.accept(&request_of(request)?)?, notify)
-        };
-        runtime::spawn_notified(accepted.run(), notify)
-    })
+    // SAFETY: NULL or live objects of the caller's, here and below.
+    unsafe { later(notify, err, || Ok(get::<ClientBox>(client, "client")?.0.accept(&request_of(request)?)?.run())) }
 }

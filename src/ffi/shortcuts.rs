@@ -4,15 +4,13 @@ use std::ffi::{c_char, c_void};
 
 use super::client::{ClientBox, cognite_client};
 use super::error::cognite_error;
-use super::guard::{Out, cognite_status, entry};
+use super::guard::{Out, cognite_status};
 use super::handle::get;
-use super::notify::{cognite_notify, finish, notify_of};
+use super::notify::{Coming, blocking, cognite_notify, later};
 use super::response::cognite_response;
 use super::text::{bytes, text, text_opt};
 use crate::api::Request;
-use crate::api::client::Accepted;
 use crate::error::Error;
-use crate::runtime;
 
 /// What the six functions have in common.
 struct Parts {
@@ -28,9 +26,9 @@ struct Parts {
 impl Parts {
     /// # Safety
     /// Every pointer is NULL or what the header says, for the time of the call.
-    unsafe fn accept(&self) -> Result<Accepted, Error> {
+    unsafe fn accept(&self) -> Result<Coming, Error> {
         // SAFETY: passed on to the caller of this function.
-        unsafe {
+        let accepted = unsafe {
             get::<ClientBox>(self.client, "client")?.0.accept(&Request {
                 method: self.method,
                 url: text(self.url, "url")?,
@@ -39,29 +37,9 @@ impl Parts {
                 body: bytes(self.body, self.body_len, "body")?,
                 ..Request::default()
             })
-        }
+        }?;
+        Ok(accepted.run())
     }
-}
-
-fn blocking(parts: &Parts, out: Out<cognite_response>, err: *mut *mut cognite_error) -> cognite_status {
-    entry(err, || {
-        out.required("out")?;
-        // SAFETY: what the caller of the exported function passed.
-        let accepted = unsafe { parts.accept() }?;
-        finish(out, runtime::block_on(accepted.run())?);
-        Ok(())
-    })
-}
-
-fn later(parts: &Parts, notify: *const cognite_notify, err: *mut *mut cognite_error) -> cognite_status {
-    entry(err, || {
-        // SAFETY: what the caller of the exported function passed.
-        let (accepted, notify) = unsafe {
-            let notify = notify_of(notify)?;
-            (parts.accept()?, notify)
-        };
-        runtime::spawn_notified(accepted.run(), notify)
-    })
 }
 
 /// Reads: a GET request. Only an answer with a status 200 to 299 is a success; for what is repeated see
@@ -89,7 +67,9 @@ pub unsafe extern "C" fn cognite_client_get(
 ) -> cognite_status {
     // SAFETY: NULL or a place for the result.
     let out = unsafe { Out::new(out) };
-    blocking(&Parts { method: "GET", client, url, body: std::ptr::null(), body_len: 0, params, headers }, out, err)
+    let parts = Parts { method: "GET", client, url, body: std::ptr::null(), body_len: 0, params, headers };
+    // SAFETY: what the caller passed.
+    blocking((out, "out"), err, || unsafe { parts.accept() })
 }
 
 /// cognite_client_get() that tells its result later.
@@ -113,7 +93,9 @@ pub unsafe extern "C" fn cognite_client_get_async(
     notify: *const cognite_notify,
     err: *mut *mut cognite_error,
 ) -> cognite_status {
-    later(&Parts { method: "GET", client, url, body: std::ptr::null(), body_len: 0, params, headers }, notify, err)
+    let parts = Parts { method: "GET", client, url, body: std::ptr::null(), body_len: 0, params, headers };
+    // SAFETY: what the caller passed, here and below.
+    unsafe { later(notify, err, || parts.accept()) }
 }
 
 /// A POST request with a JSON body. Only an answer with a status 200 to 299 is a success; for what is repeated see
@@ -145,7 +127,9 @@ pub unsafe extern "C" fn cognite_client_post(
 ) -> cognite_status {
     // SAFETY: NULL or a place for the result.
     let out = unsafe { Out::new(out) };
-    blocking(&Parts { method: "POST", client, url, body, body_len, params, headers }, out, err)
+    let parts = Parts { method: "POST", client, url, body, body_len, params, headers };
+    // SAFETY: what the caller passed.
+    blocking((out, "out"), err, || unsafe { parts.accept() })
 }
 
 /// cognite_client_post() that tells its result later.
@@ -173,7 +157,9 @@ pub unsafe extern "C" fn cognite_client_post_async(
     notify: *const cognite_notify,
     err: *mut *mut cognite_error,
 ) -> cognite_status {
-    later(&Parts { method: "POST", client, url, body, body_len, params, headers }, notify, err)
+    let parts = Parts { method: "POST", client, url, body, body_len, params, headers };
+    // SAFETY: what the caller passed, here and below.
+    unsafe { later(notify, err, || parts.accept()) }
 }
 
 /// A PUT request with a JSON body. Only an answer with a status 200 to 299 is a success; for what is repeated see
@@ -205,7 +191,9 @@ pub unsafe extern "C" fn cognite_client_put(
 ) -> cognite_status {
     // SAFETY: NULL or a place for the result.
     let out = unsafe { Out::new(out) };
-    blocking(&Parts { method: "PUT", client, url, body, body_len, params, headers }, out, err)
+    let parts = Parts { method: "PUT", client, url, body, body_len, params, headers };
+    // SAFETY: what the caller passed.
+    blocking((out, "out"), err, || unsafe { parts.accept() })
 }
 
 /// cognite_client_put() that tells its result later.
@@ -233,5 +221,7 @@ pub unsafe extern "C" fn cognite_client_put_async(
     notify: *const cognite_notify,
     err: *mut *mut cognite_error,
 ) -> cognite_status {
-    later(&Parts { method: "PUT", client, url, body, body_len, params, headers }, notify, err)
+    let parts = Parts { method: "PUT", client, url, body, body_len, params, headers };
+    // SAFETY: what the caller passed, here and below.
+    unsafe { later(notify, err, || parts.accept()) }
 }

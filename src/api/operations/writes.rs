@@ -32,7 +32,7 @@ pub async fn run(work: &Work, given: Vec<Bytes>) -> Result<Response, Error> {
             let mode = mode(work, Mode::ReplaceIgnoreNull)?;
             given.iter().map(|json| patches::item(resource, json, mode)).collect::<Result<_, _>>()?
         }
-        _ => given.into_iter().map(|json| Item::of(json)).collect(),
+        _ => given.into_iter().map(Item::of).collect(),
     };
     let limits = limits(work, work.operation);
     let plan = match work.operation.name {
@@ -46,7 +46,7 @@ pub async fn run(work: &Work, given: Vec<Bytes>) -> Result<Response, Error> {
 pub async fn hierarchy(work: &Work, given: Vec<Bytes>) -> Result<Response, Error> {
     let limits = limits(work, work.operation);
     let plan = hierarchy::plan(&given, &limits, work.own_flag("ignoreOrphans")?)?;
-    let mut items: Vec<Item> = given.into_iter().map(|json| Item::of(json)).collect();
+    let mut items: Vec<Item> = given.into_iter().map(Item::of).collect();
     send(work, &mut items, &plan, &limits).await
 }
 

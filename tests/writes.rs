@@ -501,6 +501,7 @@ fn arguments_are_refused_before_anything_is_sent() {
     refused("assets.upsert", json!({"items": [], "other": 1}), "other");
     refused("assets.retrieve_subtree", json!({"items": [{"id": 1}, {"id": 2}]}), "one root");
     refused("assets.retrieve_subtree", json!({"id": 1, "depth": -1}), "depth");
+    refused("assets.retrieve_subtree", json!({"id": 1, "limit": 5}), "limit");
     refused("raw.rows.insert", json!({"dbName": "d", "tableName": "t", "items": [{}]}), "key");
     refused("sequences.data.insert", json!({"items": [{"externalId": "s"}]}), "rows");
     refused("assets.create_hierarchy", json!({"items": [], "ignoreOrphans": 1}), "ignoreOrphans");

@@ -46,7 +46,7 @@ const fn made(name: &'static str, base: &'static str, own: &'static str, kind: K
 
 static ALL: [Composite; 14] = [
     made("assets.create_hierarchy", "assets.create", "ignoreOrphans", Kind::Hierarchy),
-    made("assets.retrieve_subtree", "assets.retrieve_multiple", "depth,limit", Kind::Subtree),
+    made("assets.retrieve_subtree", "assets.retrieve_multiple", "depth", Kind::Subtree),
     made("assets.upsert", "assets.update", "mode", Kind::Upsert("assets.create")),
     made("data_modeling.instances.query_all", "data_modeling.instances.query", "limit", Kind::QueryAll),
     made("data_modeling.instances.sync_all", "data_modeling.instances.sync", "limit", Kind::SyncAll),
@@ -102,6 +102,7 @@ async fn subtree(work: &Work, root: Vec<Bytes>) -> Result<Response, Error> {
             Some(n.parse().map_err(|_| Error::argument("arguments.depth must be a whole number, or null for all"))?)
         }
     };
+    work.no_members()?;
     let [root] = root.as_slice() else {
         return Err(Error::argument("a subtree has one root: give an id or an externalId"));
     };

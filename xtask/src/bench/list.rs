@@ -3,8 +3,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -28,12 +28,8 @@ const MODES: [(&str, &[&str]); 2] =
 pub fn run(rounds: u32) -> Res<()> {
     let from = lab::folder().ok_or("bench list needs the laboratory (../shared/perf): its server and its clients")?;
     setup::for_bench(true)?;
-    let dir = sh::scratch("bench")?;
-    let lib = sh::build_library(true)?;
-    let ours = dir.join("list");
-    let source = sh::root().join("benches/list.c");
-    sh::compile_c(&[source], &ours, &lib, &["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror"])?;
-    let built = lab::build(&from, &dir)?;
+    let ours = program()?;
+    let built = lab::build(&from, &sh::scratch("bench")?)?;
     let mut clients: Vec<(Client, Vec<&'static str>, &'static str)> = Vec::new();
     for (project, task) in [(PLAIN, "t3"), (GZIP, "t3 gzip")] {
         for (label, more) in MODES {
@@ -66,6 +62,19 @@ pub fn run(rounds: u32) -> Res<()> {
     latency(&ours)
 }
 
+/// `cargo xtask bench pages`: the part that needs no laboratory.
+pub fn pages() -> Res<()> {
+    latency(&program()?)
+}
+
+fn program() -> Res<PathBuf> {
+    let lib = sh::build_library(true)?;
+    let out = sh::scratch("bench")?.join("list");
+    let source = sh::root().join("benches/list.c");
+    sh::compile_c(&[source], &out, &lib, &["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror"])?;
+    Ok(out)
+}
+
 fn table(task: &str, runs: &[Run]) {
     println!("\n{task}: {ITEMS} items of about 480 bytes, pages of 1000, per item");
     println!(
@@ -92,48 +101,62 @@ fn table(task: &str, runs: &[Run]) {
     }
 }
 
-/// 200 pages from a server that takes 5 ms for each.
+/// Pages from a server that takes 5 ms for each: what reading ahead and in parts is worth, and the memory it takes.
 fn latency(program: &Path) -> Res<()> {
     const PAGES: usize = 200;
+    const LONG: usize = 2000;
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            thread::spawn(move || slow_pages(&socket, PAGES));
+            thread::spawn(move || slow_pages(&socket));
         }
     });
-    println!("\n{PAGES} pages of 1000 items, each 5 ms late, wall time in seconds");
+    println!("\npages of 1000 items, each 5 ms late: wall time in seconds, x one after the other, most memory in MiB");
     let mut first = None;
-    for (what, more) in [
-        ("one after the other", &["--prefetch", "0"][..]),
-        ("one ahead", &["--prefetch", "1"]),
-        ("four parts, two ahead", &["--prefetch", "2", "--partitions", "4"]),
+    for (what, pages, more) in [
+        ("one after the other", PAGES, &["--prefetch", "0"][..]),
+        ("one ahead", PAGES, &["--prefetch", "1"]),
+        ("two ahead", PAGES, &["--prefetch", "2"]),
+        ("four parts, one ahead", PAGES, &["--prefetch", "1", "--partitions", "4"]),
+        ("four parts, two ahead", PAGES, &["--prefetch", "2", "--partitions", "4"]),
+        ("ten times as long", LONG, &["--prefetch", "1"]),
+        ("and in four parts", LONG, &["--prefetch", "1", "--partitions", "4"]),
     ] {
-        let walls: Vec<f64> = (0..3)
-            .map(|_| {
-                let items = (PAGES * 1000).to_string();
-                let mut c = Command::new(program);
-                c.args(["t3", "--mode", "raw", "--n", &items, "--port", &port.to_string(), "--proj", "p"]).args(more);
-                let line = sh::output(&mut c)?;
-                Json::parse(line.trim())?.get("wall").and_then(Json::as_f64).ok_or("no wall time".to_string())
-            })
-            .collect::<Res<_>>()?;
-        let wall = median(walls);
+        let (mut walls, mut memory) = (Vec::new(), 0.0_f64);
+        for _ in 0..3 {
+            let items = (pages * 1000).to_string();
+            let mut c = Command::new(program);
+            c.args(["t3", "--mode", "raw", "--n", &items, "--port", &port.to_string()]).args(more);
+            // The project says how many pages there are.
+            c.args(["--proj", &pages.to_string()]).stdout(Stdio::piped());
+            let mut child = c.spawn().map_err(|e| format!("{}: {e}", sh::words(&c)))?;
+            let mut line = String::new();
+            child.stdout.take().ok_or("no output")?.read_to_string(&mut line).map_err(|e| e.to_string())?;
+            let (status, _, rss_mib) = measure::wait_with_cpu(child)?;
+            let wall = Json::parse(line.trim())?.get("wall").and_then(Json::as_f64);
+            walls.push(wall.filter(|_| status == 0).ok_or(format!("{what}: status {status}"))?);
+            memory = memory.max(rss_mib);
+        }
+        let wall = median(walls) / (pages / PAGES) as f64;
         let all = *first.get_or_insert(wall);
-        println!("{what:<24}{wall:>8.3}{:>8.2} x", wall / all);
+        println!("{what:<24}{pages:>6} pages{wall:>8.3}{:>8.2} x{memory:>8.1}", wall / all);
     }
     Ok(())
 }
 
-/// Serves `POST …/list`: `pages` pages, dealt out to the parts that are asked for.
-fn slow_pages(socket: &TcpStream, pages: usize) -> Option<()> {
+/// Serves `POST /api/v1/projects/{pages}/assets/list`: so many pages, dealt out to the parts that are asked for.
+fn slow_pages(socket: &TcpStream) -> Option<()> {
     socket.set_nodelay(true).ok()?;
     let item = format!("{{\"id\":1,\"name\":\"{}\"}}", "x".repeat(460));
     let items = vec![item; 1000].join(",");
     let (mut reader, mut writer) = (BufReader::new(socket), socket);
     loop {
-        let (mut line, mut length) = (String::new(), 0);
+        let (mut line, mut length, mut pages) = (String::new(), 0, 0);
         while reader.read_line(&mut line).ok()? > 2 {
+            if let Some(path) = line.strip_prefix("POST /api/v1/projects/") {
+                pages = path.split('/').next()?.parse().ok()?;
+            }
             if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = n.trim().parse().ok()?;
             }

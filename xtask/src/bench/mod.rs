@@ -40,6 +40,7 @@ pub fn command(args: &[String]) -> Res<()> {
         ["requests", "--rounds", n] => requests(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
         ["list"] => list::run(5),
         ["list", "--rounds", n] => list::run(n.parse().map_err(|_| format!("--rounds {n}: not a number"))?),
+        ["pages"] => list::pages(),
         ["throttle"] => throttle::run(60),
         ["throttle", "--seconds", n] => throttle::run(n.parse().map_err(|_| format!("--seconds {n}: not a number"))?),
         ["datapoints"] => datapoints::run(5),
@@ -50,7 +51,8 @@ pub fn command(args: &[String]) -> Res<()> {
         // What this command starts for itself.
         ["serve", port] => server::serve(port.parse().map_err(|_| format!("port {port}"))?),
         _ => {
-            Err("usage: cargo xtask bench requests|list|datapoints|http2 [--rounds N] | throttle [--seconds N]".into())
+            Err("usage: cargo xtask bench requests|list|datapoints|http2 [--rounds N] | pages | throttle [--seconds N]"
+                .into())
         }
     }
 }

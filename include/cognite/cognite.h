@@ -119,11 +119,6 @@ struct ArrowArray {
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
- * Most parts of one upload.
- */
-#define MOST_PARTS 250
-
-/**
  * Success.
  */
 #define COGNITE_OK 0
@@ -3467,7 +3462,8 @@ COGNITE_CHECKED cognite_status cognite_client_upload_async(cognite_client *clien
  * then; when the download fails or is cancelled the other file is removed.
  *
  * A content that breaks off is continued where it broke off if the storage says which version it is (ETag), else it is
- * begun anew. A link that has ended meanwhile is asked for again.
+ * begun anew. A link that has ended meanwhile is asked for again. The `extra` of an error has `step`: `content` where the
+ * storage or the way to it failed.
  *
  * @param client     The client. Not NULL.
  * @param download   What to download. Not NULL.

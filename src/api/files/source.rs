@@ -15,7 +15,7 @@ const SMALL: u64 = 5 << 20;
 const USUAL_PART: u64 = 50 << 20;
 const LARGEST_PART: u64 = 4000 << 20;
 /// Most parts of one upload.
-pub const MOST_PARTS: u64 = 250;
+pub(super) const MOST_PARTS: u64 = 250;
 
 /// How large the parts of so many bytes are, and how many there are.
 pub fn parts(size: u64) -> Result<(u64, u64), Error> {

@@ -48,12 +48,12 @@ function(cognite_c_program name)
 endfunction()
 
 foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_settings test_hostile test_guest test_queue
-                      test_cancel test_log test_token test_files_network)
+                      test_cancel test_log test_token test_files_network test_arrow)
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
 foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_points test_columns
-                      test_files)
+                      test_columns_pages test_subscriptions test_files)
   cognite_c_program(${name})
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
 endforeach()

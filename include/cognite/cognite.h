@@ -114,7 +114,7 @@ struct ArrowArray {
 #define COGNITE_UPLOAD_INIT {sizeof(cognite_upload), NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL}
 #define COGNITE_DOWNLOAD_INIT {sizeof(cognite_download), NULL, 0, NULL, 0, 0, 0, NULL}
 #define COGNITE_COLUMN_INIT {sizeof(cognite_column), 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
-#define COGNITE_INSERT_INIT {sizeof(cognite_insert), 0, NULL, 0, 0}
+#define COGNITE_INSERT_INIT {sizeof(cognite_insert), 0, NULL, 0, 0, NULL, 0}
 #define COGNITE_LIMITS_INIT {sizeof(cognite_limits), 0, NULL}
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
@@ -787,6 +787,14 @@ typedef struct cognite_insert {
    * 0.
    */
   uint32_t reserved;
+  /**
+   * NULL: a series that does not exist fails its request. JSON text: it is made, see cognite_points_insert().
+   */
+  const char *create_missing;
+  /**
+   * Bytes of it.
+   */
+  size_t create_missing_len;
 } cognite_insert;
 
 /**
@@ -3705,6 +3713,15 @@ COGNITE_API uint32_t cognite_points_status_of_opc_da(uint32_t quality);
  * It goes out in requests of at most 100,000 datapoints and 10,000 series, compressed, several at a time; of one series
  * each request only after the one before it was taken, so that a series has no gaps. A point that is there already is
  * overwritten. The response is `{"series":2,"points":300,"requests":1}`.
+ *
+ * With `options.create_missing` series that do not exist are made, and their datapoints written then. It says what they are
+ * like besides their names and whether they are numeric, string or state: `timeSeries` for those named by external id, as
+ * `time_series.create` takes them; `node` for those named as instances, with its `sources` or, without, as a
+ * CogniteTimeSeries of `cdf_cdm`. Those named by id cannot be made. That somebody else makes them at the same time does no
+ * harm. The response then has also the number of series made, the error in its `extra`: `{"series":2,…,"created":1}`.
+ *
+ *     {"timeSeries": {"unit": "bar", "isStep": false, "dataSetId": 5},
+ *      "node": {"sources": [{"source": {"type": "view", "space": "…", "externalId": "…", "version": "…"}, "properties": {…}}]}}
  *
  * When requests fail, the others are made all the same (but not after a deadline, a cancel or a login that failed). The
  * status is PARTIAL if datapoints were written, else that of the first failure. The error's JSON then has the series in

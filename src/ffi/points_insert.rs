@@ -1,5 +1,6 @@
 //! Datapoints written: what was collected, or straight from the caller's columns.
 
+use std::ffi::c_char;
 use std::time::Duration;
 
 use super::cancel::{CancelBox, cognite_cancel};
@@ -11,7 +12,8 @@ use super::handle::{get, get_opt};
 use super::notify::{Sized, cognite_notify, finish, notify_of, read_sized};
 use super::points::{PointsBox, cognite_points};
 use super::response::cognite_response;
-use super::text::array;
+use super::text::{array, bytes};
+use crate::api::datapoints::create::Template;
 use crate::api::datapoints::insert::{self, Options};
 use crate::error::Error;
 use crate::runtime;
@@ -30,12 +32,16 @@ pub struct cognite_insert {
     pub json: u32,
     /// 0.
     pub reserved: u32,
+    /// NULL: a series that does not exist fails its request. JSON text: it is made, see cognite_points_insert().
+    pub create_missing: *const c_char,
+    /// Bytes of it.
+    pub create_missing_len: usize,
 }
 
 // SAFETY: repr(C), begins with struct_size; NULL pointers and zeros are all zero.
 unsafe impl Sized for cognite_insert {
     const NAME: &'static str = "cognite_insert";
-    const FIRST: usize = size_of::<cognite_insert>();
+    const FIRST: usize = std::mem::offset_of!(cognite_insert, create_missing);
 }
 
 /// # Safety
@@ -51,7 +57,14 @@ unsafe fn options_of(raw: *const cognite_insert) -> Result<Options, Error> {
     }
     // SAFETY: NULL or a live token.
     let cancel = unsafe { get_opt::<CancelBox>(o.cancel, "options.cancel") }?;
-    Ok(Options { timeout: Duration::from_millis(o.timeout_ms), cancel: cancel.map(|c| c.0.clone()), json: o.json == 1 })
+    // SAFETY: NULL or so many bytes.
+    let template = unsafe { bytes(o.create_missing.cast(), o.create_missing_len, "options.create_missing") }?;
+    Ok(Options {
+        timeout: Duration::from_millis(o.timeout_ms),
+        cancel: cancel.map(|c| c.0.clone()),
+        json: o.json == 1,
+        create: if template.is_empty() { None } else { Some(Template::parse(template)?) },
+    })
 }
 
 /// Writes what was collected, and waits. The collection keeps it.
@@ -59,6 +72,15 @@ unsafe fn options_of(raw: *const cognite_insert) -> Result<Options, Error> {
 /// It goes out in requests of at most 100,000 datapoints and 10,000 series, compressed, several at a time; of one series
 /// each request only after the one before it was taken, so that a series has no gaps. A point that is there already is
 /// overwritten. The response is `{"series":2,"points":300,"requests":1}`.
+///
+/// With `options.create_missing` series that do not exist are made, and their datapoints written then. It says what they are
+/// like besides their names and whether they are numeric, string or state: `timeSeries` for those named by external id, as
+/// `time_series.create` takes them; `node` for those named as instances, with its `sources` or, without, as a
+/// CogniteTimeSeries of `cdf_cdm`. Those named by id cannot be made. That somebody else makes them at the same time does no
+/// harm. The response then has also the number of series made, the error in its `extra`: `{"series":2,…,"created":1}`.
+///
+///     {"timeSeries": {"unit": "bar", "isStep": false, "dataSetId": 5},
+///      "node": {"sources": [{"source": {"type": "view", "space": "…", "externalId": "…", "version": "…"}, "properties": {…}}]}}
 ///
 /// When requests fail, the others are made all the same (but not after a deadline, a cancel or a login that failed). The
 /// status is PARTIAL if datapoints were written, else that of the first failure. The error's JSON then has the series in

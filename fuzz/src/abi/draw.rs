@@ -104,6 +104,8 @@ pub(super) fn handle(scene: &mut Scene, input: &mut Input<'_>, kind: Kind) -> *m
             "cognite_points_insert",
             "cognite_points_delete",
             "cognite_columns_read",
+            "cognite_columns_pages_new",
+            "cognite_subscription_new",
         ]
         .iter()
         .any(|s| name.starts_with(s));

@@ -8,6 +8,7 @@ use arbitrary::Unstructured;
 use cognite::ffi::cancel::{cognite_cancel, cognite_cancel_free};
 use cognite::ffi::client::{cognite_client, cognite_client_free, cognite_client_load, cognite_client_new};
 use cognite::ffi::columns::{cognite_columns, cognite_columns_free};
+use cognite::ffi::columns_pages::{cognite_columns_pages, cognite_columns_pages_free};
 use cognite::ffi::config::{cognite_config, cognite_config_free, cognite_config_load};
 use cognite::ffi::config_values::cognite_config_set_credentials;
 use cognite::ffi::credentials::{cognite_credentials, cognite_credentials_free};
@@ -20,6 +21,7 @@ use cognite::ffi::points::{cognite_points, cognite_points_free};
 use cognite::ffi::queue::{cognite_completion, cognite_queue, cognite_queue_free};
 use cognite::ffi::response::{cognite_response, cognite_response_free};
 use cognite::ffi::shutdown::cognite_shutdown;
+use cognite::ffi::subscription::{cognite_subscription, cognite_subscription_free};
 use cognite::ffi::token_provider::{
     cognite_credentials_new_token_provider, cognite_token_request, cognite_token_request_fail,
 };
@@ -32,6 +34,7 @@ pub enum Kind {
     Cancel,
     Client,
     Columns,
+    ColumnsPages,
     Config,
     Credentials,
     Error,
@@ -41,6 +44,7 @@ pub enum Kind {
     Queue,
     Response,
     Request,
+    Subscription,
 }
 
 /// The C type of a handle.
@@ -71,6 +75,12 @@ impl Handle for cognite_pages {
 }
 impl Handle for cognite_columns {
     const KIND: Kind = Kind::Columns;
+}
+impl Handle for cognite_columns_pages {
+    const KIND: Kind = Kind::ColumnsPages;
+}
+impl Handle for cognite_subscription {
+    const KIND: Kind = Kind::Subscription;
 }
 impl Handle for cognite_points {
     const KIND: Kind = Kind::Points;
@@ -104,6 +114,8 @@ pub struct Scene {
     /// Memory of the arguments of the call that is being made.
     pub memory: Vec<Box<[u64]>>,
     places: Vec<(Kind, Box<*mut c_void>)>,
+    /// Gives back what was exported.
+    pub exported: Vec<Box<dyn FnOnce()>>,
     completion: Option<*mut cognite_completion>,
     /// The function takes an error slot, so what it returns is a status.
     has_status: bool,
@@ -166,6 +178,7 @@ impl Scene {
         self.completion = None;
         let status = function.call(self, input);
         self.judge(status);
+        self.exported.drain(..).for_each(|release| release());
         self.memory.clear();
         while self.live.len() > HANDLES {
             let oldest = self.live.remove(2);
@@ -281,6 +294,8 @@ fn free(live: Live) {
             Kind::Multipart => cognite_multipart_free(live.raw.cast()),
             Kind::Pages => cognite_pages_free(live.raw.cast()),
             Kind::Columns => cognite_columns_free(live.raw.cast()),
+            Kind::ColumnsPages => cognite_columns_pages_free(live.raw.cast()),
+            Kind::Subscription => cognite_subscription_free(live.raw.cast()),
             Kind::Points => cognite_points_free(live.raw.cast()),
             Kind::Queue => cognite_queue_free(live.raw.cast()),
             Kind::Response => cognite_response_free(live.raw.cast()),

@@ -2,6 +2,7 @@
 
 use std::mem::offset_of;
 
+use cognite::ffi::arrow::{ArrowArray, ArrowSchema};
 use cognite::ffi::column::cognite_column;
 use cognite::ffi::files::{cognite_download, cognite_upload};
 use cognite::ffi::limits::cognite_limits;
@@ -62,7 +63,11 @@ impl Draw for *const cognite_insert {
         let mut value: cognite_insert = unsafe { std::mem::zeroed() };
         value.timeout_ms = timeout(input);
         value.json = u32::from(pick(input, 2));
-        sized(scene, input, value, size_of::<cognite_insert>())
+        if pick(input, 3) == 0 {
+            value.create_missing = text(scene, input);
+            value.create_missing_len = scene.last.unwrap_or(0);
+        }
+        sized(scene, input, value, offset_of!(cognite_insert, create_missing))
     }
 }
 
@@ -113,6 +118,28 @@ impl Draw for *const cognite_download {
         sized(scene, input, value, size_of::<cognite_download>())
     }
 }
+
+/// A place for a struct of Arrow's; what is put there is released after the call.
+macro_rules! arrow {
+    ($($kind:ty)*) => {
+        $(impl Draw for *mut $kind {
+            fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {
+                if pick(input, 7) == 0 {
+                    return null();
+                }
+                let place = space(scene, size_of::<$kind>().div_ceil(8)).cast::<$kind>();
+                scene.exported.push(Box::new(move || unsafe {
+                    if let Some(release) = (*place).release {
+                        release(place);
+                        assert!((*place).release.is_none());
+                    }
+                }));
+                place
+            }
+        })*
+    };
+}
+arrow!(ArrowArray ArrowSchema);
 
 impl Draw for *const cognite_limits {
     fn draw(scene: &mut Scene, input: &mut Input<'_>) -> Self {

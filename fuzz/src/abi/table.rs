@@ -40,6 +40,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         cancel::cognite_cancel_trigger,
         client::cognite_client_free,
         columns::cognite_columns_free,
+        columns_pages::cognite_columns_pages_free,
         columns::cognite_columns_series,
         config::cognite_config_free,
         config_values::cognite_config_get_api_subversion,
@@ -83,15 +84,17 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         response::cognite_response_request_id,
         shutdown::cognite_shutdown,
         status::cognite_status_name,
+        subscription::cognite_subscription_free,
     ]
     unsafe extern "C" fn(_, _) -> _: [
-        concurrency::cognite_global_get_concurrency,
         columns::cognite_columns_count,
         columns::cognite_columns_info,
+        columns::cognite_columns_item,
         columns::cognite_columns_states,
         columns::cognite_columns_status_codes,
         columns::cognite_columns_timestamps,
         columns::cognite_columns_validity,
+        concurrency::cognite_global_get_concurrency,
         global_values::cognite_global_get_proxy,
         global_values::cognite_global_get_status_forcelist,
         global_threads::cognite_global_get_thread_name_prefix,
@@ -129,6 +132,8 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         columns::cognite_columns_numbers,
         columns::cognite_columns_of,
         columns::cognite_columns_of_error,
+        columns_pages::cognite_columns_pages_next,
+        columns_pages::cognite_columns_pages_next_async,
         columns::cognite_columns_text,
         config_values::cognite_config_set_api_subversion,
         config_values::cognite_config_set_base_url,
@@ -172,6 +177,8 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         points::cognite_points_add,
         queue::cognite_queue_new,
         response::cognite_response_item,
+        subscription::cognite_subscription_next,
+        subscription::cognite_subscription_next_async,
         token_provider::cognite_token_request_fail,
     ]
     unsafe extern "C" fn(_, _, _, _) -> _: [
@@ -199,6 +206,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         token_provider::cognite_token_request_answer,
     ]
     unsafe extern "C" fn(_, _, _, _, _) -> _: [
+        arrow::cognite_columns_export_arrow,
         concurrency::cognite_config_set_concurrency,
         login_settings::cognite_config_set_device_code_prompt,
         login_settings::cognite_config_set_open_url,
@@ -220,6 +228,8 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         columns_read::cognite_columns_read_async,
         columns_read::cognite_columns_read_latest,
         columns_read::cognite_columns_read_latest_async,
+        columns_read::cognite_columns_read_synthetic,
+        columns_read::cognite_columns_read_synthetic_async,
         config::cognite_config_default,
         config_network::cognite_config_set_client_certificate_pem,
         credentials::cognite_credentials_new_client_credentials,
@@ -230,8 +240,10 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         points_delete::cognite_points_delete,
         points_delete::cognite_points_delete_async,
         points_insert::cognite_points_insert_columns,
+        subscription::cognite_subscription_new,
     ]
     unsafe extern "C" fn(_, _, _, _, _, _, _) -> _: [
+        columns_pages::cognite_columns_pages_new,
         logins::cognite_credentials_new_client_certificate,
         logins::cognite_credentials_new_entra_client_certificate,
     ]

@@ -61,6 +61,21 @@ pub enum Kind {
     State,
 }
 
+impl Kind {
+    /// As the service calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Numeric => "numeric",
+            Kind::Text => "string",
+            Kind::State => "state",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        [Kind::Numeric, Kind::Text, Kind::State].into_iter().find(|k| k.name() == name)
+    }
+}
+
 impl Values<'_> {
     pub fn kind(&self) -> Kind {
         match self {

@@ -280,13 +280,7 @@ impl Series {
         if let Some((space, external_id)) = &i.instance {
             m.insert("instanceId".into(), json!({"space": space, "externalId": external_id}));
         }
-        let kind = i.kind.unwrap_or(if i.is_string { Kind::Text } else { Kind::Numeric });
-        let kind = match kind {
-            Kind::Numeric => "numeric",
-            Kind::Text => "string",
-            Kind::State => "state",
-        };
-        m.insert("type".into(), json!(kind));
+        m.insert("type".into(), json!(self.kind().name()));
         m.insert("isString".into(), json!(i.is_string));
         m.insert("isStep".into(), json!(i.is_step));
         m.insert("found".into(), json!(self.found));

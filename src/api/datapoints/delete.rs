@@ -11,7 +11,7 @@ use super::query::{Ask, Query, parse};
 use super::read::{Limits, Way, now_ms};
 use crate::api::Client;
 use crate::api::client::Accepted;
-use crate::error::{Error, Items, Status};
+use crate::error::{Error, FailedRequest, Items, Status};
 use crate::http::Response;
 
 /// The service's limit for one request.
@@ -36,6 +36,13 @@ fn range(q: &Query) -> Value {
     Value::Object(item)
 }
 
+/// Which of `total` ranges a request had.
+fn request(number: u64, error: Error, total: usize) -> FailedRequest {
+    let from = usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(MAX_RANGES);
+    let positions = (from..total.min(from.saturating_add(MAX_RANGES))).filter_map(|n| u32::try_from(n).ok()).collect();
+    FailedRequest { positions, error }
+}
+
 impl Delete {
     pub fn run(self) -> Work {
         Box::pin(self.go())
@@ -46,6 +53,7 @@ impl Delete {
         let mut ends: BTreeMap<u64, Result<(), bool>> = BTreeMap::new();
         let mut under_way = Crew::default();
         let mut error: Option<Error> = None;
+        let mut failed: Vec<(u64, Error)> = Vec::new();
         loop {
             while under_way.len() < self.way.width && error.is_none() {
                 let Some((number, chunk)) = chunks.next() else { break };
@@ -60,6 +68,7 @@ impl Delete {
                 }
                 Some((number, Err(e))) => {
                     ends.insert(number, Err(e.detail().in_doubt));
+                    failed.push((number, e.clone()));
                     error.get_or_insert(e);
                 }
             }
@@ -78,6 +87,8 @@ impl Delete {
             };
             list.extend(chunk.iter().map(|q| Bytes::from(Value::Object(q.key.clone()).to_string())));
         }
+        failed.sort_by_key(|f| f.0);
+        items.requests = failed.into_iter().map(|(number, error)| request(number, error, self.ranges.len())).collect();
         if !items.succeeded.is_empty() {
             error.set_status(Status::Partial);
         }

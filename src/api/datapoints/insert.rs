@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::column::Column;
+use super::create::{Creator, Template};
 use super::crew::{Crew, Work};
 use super::plan::{Cut, Plan};
 use super::points::Points;
@@ -29,6 +31,8 @@ pub struct Options {
     pub cancel: Option<CancelToken>,
     /// JSON instead of protobuf; states always go as protobuf.
     pub json: bool,
+    /// Series that do not exist are made like this.
+    pub create: Option<Template>,
 }
 
 /// Of states: the service serves them there only.
@@ -49,39 +53,72 @@ struct Job {
     width: usize,
     deadline: Instant,
     cancel: Option<CancelToken>,
+    creator: Option<Arc<Creator>>,
 }
 
 impl Job {
-    fn new(client: &Arc<Client>, options: &Options) -> Result<Self, Error> {
+    fn new(client: &Arc<Client>, plan: &Plan<'_>, options: &Options) -> Result<Self, Error> {
+        let deadline = client.deadline(options.timeout)?;
+        let creator = options.create.as_ref();
+        let creator = creator.map(|t| Creator::new(client, t, plan, deadline, options.cancel.clone()));
         let budget = BudgetKey::parse("datapoints.write")?;
         Ok(Self {
             budget: Some(budget),
             width: client.width(budget),
             client: Arc::clone(client),
             path: format!("{}/timeseries/data", client.project_path()?),
-            deadline: client.deadline(options.timeout)?,
+            deadline,
             cancel: options.cancel.clone(),
+            creator: creator.map(Arc::new),
         })
     }
 
     fn send(&self, body: Packed, state: bool) -> Work {
-        let client = Arc::clone(&self.client);
-        let outgoing = Outgoing {
-            method: Method::POST,
-            path: self.path.clone(),
-            payload: Payload::Raw {
-                bytes: body.bytes,
-                content_type: if body.json { "application/json" } else { "application/protobuf" },
-                gzip: body.gzip,
-            },
-            accept: None,
-            version: state.then(|| STATE_VERSION.to_owned()),
-            class: None,
-            budget: self.budget,
-            deadline: self.deadline,
-            cancel: self.cancel.clone(),
+        let (client, path, cancel) = (Arc::clone(&self.client), self.path.clone(), self.cancel.clone());
+        let (budget, deadline) = (self.budget, self.deadline);
+        let send = move || -> Work {
+            let client = Arc::clone(&client);
+            let outgoing = Outgoing {
+                method: Method::POST,
+                path: path.clone(),
+                payload: Payload::Raw {
+                    bytes: body.bytes.clone(),
+                    content_type: if body.json { "application/json" } else { "application/protobuf" },
+                    gzip: body.gzip,
+                },
+                accept: None,
+                version: state.then(|| STATE_VERSION.to_owned()),
+                class: None,
+                budget,
+                deadline,
+                cancel: cancel.clone(),
+            };
+            Box::pin(async move { client.send(outgoing).await })
         };
-        Box::pin(async move { client.send(outgoing).await })
+        match self.creator.clone() {
+            None => send(),
+            Some(creator) => Box::pin(async move { creator.insert(send).await }),
+        }
+    }
+
+    /// The result, with the number of series that were made for it.
+    fn told(&self, ended: Result<Value, Error>) -> Result<Response, Error> {
+        let Some(creator) = &self.creator else { return ended.map(|document| Response::of_json(&document)) };
+        let created = json!(creator.created());
+        match ended {
+            Ok(mut document) => {
+                if let Some(members) = document.as_object_mut() {
+                    members.insert("created".into(), created);
+                }
+                Ok(Response::of_json(&document))
+            }
+            Err(error) => Err(error.with(|d| {
+                let extra = d.extra.get_or_insert_with(|| json!({}));
+                if let Some(members) = extra.as_object_mut() {
+                    members.insert("created".into(), created);
+                }
+            })),
+        }
     }
 }
 
@@ -129,8 +166,8 @@ impl Builder {
 /// Writes the columns and waits. The caller's thread encodes and compresses the next request while the ones before are on
 /// their way, straight from the caller's memory.
 pub fn blocking(client: &Arc<Client>, columns: &[Column<'_>], options: &Options) -> Result<Response, Error> {
-    let job = Job::new(client, options)?;
     let plan = Plan::new(columns)?;
+    let job = Job::new(client, &plan, options)?;
     let _place = client.accept_work()?;
     let mut builder = Builder::new(client, options);
     let mut sender = Sender::new(plan, job.width);
@@ -159,7 +196,7 @@ pub fn blocking(client: &Arc<Client>, columns: &[Column<'_>], options: &Options)
             },
         }
     }
-    sender.finish().map(|document| Response::of_json(&document))
+    job.told(sender.finish())
 }
 
 /// An insert that was accepted and runs on the engine, which encodes from the collected copies.
@@ -171,9 +208,8 @@ pub struct Insert {
 }
 
 pub fn accept(client: &Arc<Client>, points: &Points, options: &Options) -> Result<Insert, Error> {
-    let job = Job::new(client, options)?;
     // What cannot be sent is told at once, not by the completion.
-    Plan::new(&points.columns())?;
+    let job = Job::new(client, &Plan::new(&points.columns())?, options)?;
     Ok(Insert { job, points: points.clone(), builder: Builder::new(client, options), _place: client.accept_work()? })
 }
 
@@ -199,6 +235,6 @@ impl Insert {
                 },
             }
         }
-        sender.finish().map(|document| Response::of_json(&document))
+        self.job.told(sender.finish())
     }
 }

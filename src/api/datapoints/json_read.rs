@@ -20,12 +20,7 @@ pub(super) fn info(answer: &Map<String, Value>) -> Info {
         is_step: flag("isStep"),
         unit: text("unit"),
         unit_external_id: text("unitExternalId"),
-        kind: match text("type").as_str() {
-            "numeric" => Some(Kind::Numeric),
-            "string" => Some(Kind::Text),
-            "state" => Some(Kind::State),
-            _ => None,
-        },
+        kind: Kind::named(&text("type")),
     }
 }
 

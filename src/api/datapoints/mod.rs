@@ -3,6 +3,7 @@
 mod answers;
 pub mod column;
 pub mod columns;
+pub mod create;
 mod crew;
 mod deflate;
 pub mod delete;

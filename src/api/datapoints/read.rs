@@ -285,14 +285,11 @@ fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>) -> Result<Ve
     next_asked(reading, asked, item, &got)
 }
 
-/// Series that the service left out of its answer, as it was told to: what it says when it is not.
+/// Series that the service left out of its answer, as it was told to: what it says when it is not. `of`: how many were
+/// asked for.
 pub(super) fn missing(unknown: Vec<Value>, of: usize) -> Error {
     let n = unknown.len();
-    Error::new(Status::NotFound, format!("{n} of {of} series do not exist")).with(|d| {
-        d.http_status = 400;
-        d.code = Some("400".into());
-        d.missing = Some(unknown);
-    })
+    Error::new(Status::NotFound, format!("{n} of {of} series do not exist")).with(|d| d.missing = Some(unknown))
 }
 
 /// As operations tell their results: counts for people, the columns for programs.

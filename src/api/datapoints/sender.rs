@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::plan::{Cut, Plan};
-use crate::error::{Error, Items, Status};
+use crate::error::{Error, FailedRequest, Items, Status};
 
 /// Most bytes of them: an insert needs the caller's arrays and a little more, however long it is.
 const MAX_BYTES: usize = 3 << 20;
@@ -61,6 +61,8 @@ pub struct Sender<'a, B> {
     held: Option<(Cut, Built<B>)>,
     next: u64,
     first_error: Option<Error>,
+    /// With the number of each.
+    failed: Vec<(u64, FailedRequest)>,
     /// What ends everything: a request that cannot be made better by another.
     stop: bool,
     /// Requests under way at a time.
@@ -78,6 +80,7 @@ impl<'a, B> Sender<'a, B> {
             held: None,
             next: 0,
             first_error: None,
+            failed: Vec::new(),
             stop: false,
             width,
         }
@@ -148,6 +151,9 @@ impl<'a, B> Sender<'a, B> {
             Err(error) => error,
         };
         let fate = if error.detail().in_doubt { Fate::Unknown } else { Fate::Failed };
+        let mut positions: Vec<u32> = cut.slices.iter().filter_map(|s| u32::try_from(s.series).ok()).collect();
+        positions.dedup();
+        self.failed.push((number, FailedRequest { positions, error: error.clone() }));
         for s in &cut.slices {
             if let Some(a) = self.accounts.get_mut(s.series)
                 && a.fate == Fate::Good
@@ -212,6 +218,8 @@ impl<'a, B> Sender<'a, B> {
         if points > 0 {
             error.set_status(Status::Partial);
         }
+        self.failed.sort_by_key(|f| f.0);
+        items.requests = self.failed.into_iter().map(|f| f.1).collect();
         error.detail_mut().in_doubt = !items.unknown.is_empty();
         error.detail_mut().items = Some(Arc::new(items));
         Err(error)
@@ -302,6 +310,9 @@ mod tests {
             let items = e.detail().items.clone().unwrap();
             assert_eq!(items.unknown, [r#"{"id":1}"#, r#"{"id":2}"#]);
             assert_eq!(items.succeeded, [r#"{"id":3}"#]);
+            let requests: Vec<_> =
+                items.requests.iter().map(|r| (r.positions.clone(), r.error.detail().in_doubt)).collect();
+            assert_eq!(requests, [(vec![0, 1], true)]);
         });
     }
 

@@ -20,6 +20,7 @@ use super::transport::{Answer, Exchange, Failure};
 use crate::auth::engine::Header;
 use crate::auth::form::base64url_padded;
 use crate::error::Error;
+use crate::runtime;
 
 /// Where the connection is made to, if not to the server itself.
 pub struct Proxy {
@@ -118,6 +119,8 @@ pub async fn look_up(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> 
 
 /// Connects to the first address that answers.
 pub async fn connect(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    // What follows is said over this socket in its own way.
+    runtime::on_engine().await;
     TcpStream::connect(addresses).await
 }
 

@@ -13,6 +13,7 @@ use super::proxy::Route;
 use super::tls::{Trust, client_config};
 use super::transport::{Answer, Exchange, Failure, Settings};
 use crate::error::{Cause, Error, Phase, Status};
+use crate::runtime;
 
 /// Two clients made on demand, so that a program that speaks plain HTTP never reads a trust store.
 #[derive(Default)]
@@ -44,6 +45,7 @@ impl Relayed {
         progress: &Arc<Progress>,
         peer: &str,
     ) -> Result<Answer, Failure> {
+        runtime::on_engine().await;
         let client = self.client(s, route, &x.url).map_err(|e| Failure {
             cause: if e.status() == Status::Tls { Cause::Tls } else { Cause::Protocol },
             phase: Phase::Connect,

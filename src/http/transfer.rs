@@ -29,6 +29,7 @@ use super::transport::{Answer, Failure};
 use crate::auth::engine::Header;
 use crate::error::{Cause, Error, Phase, Status};
 use crate::redact;
+use crate::runtime;
 
 /// Most of an answer that is read where it is not the content.
 const MAX_WORDS: usize = 64 << 10;
@@ -96,6 +97,8 @@ enum Broke {
 impl HttpClient {
     /// Carries it over. Of an answer that goes into a sink the body is left empty. `call` has no body of its own.
     pub async fn transfer(&self, call: &Call, mut content: Content<'_>) -> Result<Response, Error> {
+        // Streamed by reqwest, and read from and written to disk meanwhile: nothing for a caller's thread.
+        runtime::on_engine().await;
         let mark = self.metrics.call();
         let deadline = Instant::now() + call.total;
         let mut ledger = Ledger::default();

@@ -2,7 +2,7 @@
 //! request costs a send, a wait and a receive. Connecting, timers and everything spawned stay on the engine's threads, whose
 //! wakes arrive by a handle that is waited for together with the sockets.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::panics::{self, contained};
+use super::panics::{self, Contained, contained};
 use crate::error::Error;
 use crate::sys::readiness::Readiness;
 use crate::sys::wait::{self, Watched, watched};
@@ -22,6 +22,20 @@ pub(super) const STACK: usize = if cfg!(debug_assertions) { 768 << 10 } else { 1
 thread_local! {
     /// What the call that is being polled on this thread waits for; `None`: none is.
     static WAITS: RefCell<Option<Vec<Wait>>> = const { RefCell::new(None) };
+    /// The call that is being polled is not to be driven any further.
+    static HANDED_OVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From here on the call runs on an I/O thread: for code that writes to sockets its own way, which may raise SIGPIPE.
+pub async fn on_engine() {
+    std::future::poll_fn(|_| match is_driving() {
+        true => {
+            HANDED_OVER.with(|h| h.set(true));
+            Poll::Pending
+        }
+        false => Poll::Ready(()),
+    })
+    .await;
 }
 
 struct Wait {
@@ -121,8 +135,15 @@ impl Wake for Bell {
     }
 }
 
+/// How far a call came.
+pub enum Driven<T, F> {
+    Done(Result<T, Error>),
+    /// It wants to go on elsewhere ([`on_engine`]).
+    HandedOver(Contained<F>),
+}
+
 /// Polls `future` on this thread until it is done, or until `given_up` says that nobody will help it any more.
-pub fn run<T, F>(future: F, bell: &Arc<Bell>, given_up: impl Fn() -> bool) -> Result<T, Error>
+pub fn run<T, F>(future: F, bell: &Arc<Bell>, given_up: impl Fn() -> bool) -> Driven<T, F>
 where
     F: Future<Output = Result<T, Error>> + Unpin,
 {
@@ -133,12 +154,17 @@ where
     loop {
         if given_up() {
             let _ = panics::contain(move || drop(future));
-            return Err(Error::shutdown());
+            return Driven::Done(Err(Error::shutdown()));
         }
         let polled;
         (polled, waits) = among(waits, || Pin::new(&mut future).poll(&mut cx));
         if let Poll::Ready(result) = polled {
-            return result.and_then(|r| r);
+            return Driven::Done(result.and_then(|r| r));
+        }
+        if HANDED_OVER.with(|h| h.replace(false)) {
+            // Who waited for a socket here asks anew there.
+            waits.into_iter().for_each(|w| w.waker.wake());
+            return Driven::HandedOver(future);
         }
         bell.sleep(&mut waits, &mut watch);
     }

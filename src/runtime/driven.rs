@@ -70,12 +70,15 @@ impl Driven {
 }
 
 impl Place<'_> {
-    pub fn run<T, F>(self, engine: &Handle, future: F) -> Result<T, Error>
+    pub fn run<T, F>(self, engine: &Handle, future: F) -> drive::Driven<T, F>
     where
         F: Future<Output = Result<T, Error>> + Unpin,
     {
         // For timers and for what is spawned. A thread that is ending may have lost what this needs.
-        let _entered = contain(|| engine.enter())?;
+        let _entered = match contain(|| engine.enter()) {
+            Ok(entered) => entered,
+            Err(defect) => return drive::Driven::Done(Err(defect)),
+        };
         drive::run(future, &self.bell, || self.driven.ended.load(Ordering::Acquire))
     }
 }

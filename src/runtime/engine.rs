@@ -11,6 +11,8 @@ use tokio::runtime::Handle;
 use super::cancel::CancelToken;
 use super::completion::{Completion, Notify, Via};
 use super::dispatcher::{self, Dispatcher, Job};
+#[cfg(unix)]
+use super::drive::Driven;
 use super::panics::{self, contained};
 use super::threads::Threads;
 use super::usage::THREADS;
@@ -191,25 +193,28 @@ where
     F: Future<Output = Result<T, Error>> + Send + Unpin + 'static,
 {
     let engine = enter()?;
-    let running = Running::new(&engine.0);
+    let this = Arc::clone(&engine.0);
+    let running = Running::new(&this);
     #[cfg(unix)]
-    let future = {
-        let this = Arc::clone(&engine.0);
-        match this.driven.place() {
-            Some(place) => {
-                drop(engine);
-                return place.run(&this.handle, future);
+    let future = match this.driven.place() {
+        None => contained(future),
+        Some(place) => {
+            // Counted as running; a shutdown waits for that.
+            drop(engine);
+            match place.run(&this.handle, future) {
+                Driven::Done(result) => return result,
+                Driven::HandedOver(future) => future,
             }
-            None => future,
         }
     };
+    #[cfg(not(unix))]
+    let future = contained(future);
     let (tell, told) = mpsc::sync_channel(1);
-    engine.0.handle.spawn(async move {
-        let result = contained(future).await.and_then(|r| r);
+    this.handle.spawn(async move {
+        let result = future.await.and_then(|r| r);
         let _ = tell.send(result);
         drop(running);
     });
-    drop(engine);
     // The sender is dropped without a word only when the runtime drops the task: shutdown.
     told.recv().unwrap_or_else(|_| Err(Error::shutdown()))
 }

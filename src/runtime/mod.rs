@@ -17,8 +17,14 @@ pub mod usage;
 
 pub use cancel::CancelToken;
 pub use completion::{Completion, Notify, Via};
+#[cfg(unix)]
+pub use drive::on_engine;
 pub use engine::{
     block_on, enter, in_callback, is_forked_child, on_io_thread, run_later, shutdown, spawn_notified, stopping,
 };
 pub use queue::{Place, Queue};
 pub use threads::Threads;
+
+/// Calls are always on an I/O thread here.
+#[cfg(not(unix))]
+pub async fn on_engine() {}

@@ -11,6 +11,7 @@ pub mod wire;
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
+use tokio::task::AbortHandle;
 
 use self::connect::Dialer;
 use self::connection::{Connection, Failed};
@@ -90,14 +91,28 @@ impl Direct {
         let _connecting = progress.connecting();
         let (slot, told) = self.pool.wait(origin);
         let (pool, dialer, origin) = (Arc::clone(&self.pool), Arc::clone(&self.dialer), Arc::clone(origin));
-        tokio::spawn(async move {
+        let dialing = tokio::spawn(async move {
             match contained(Box::pin(dialer.connect(&origin))).await {
                 Ok(Ok(connection)) => pool.give(&slot, origin, connection),
                 Ok(Err(why)) => slot.fail(why),
                 Err(defect) => slot.fail(Unconnected::Setup(defect)),
             }
         });
+        let mut given_up = GivenUp(Some(dialing.abort_handle()));
         // Without a word only if the engine went away.
-        told.await.unwrap_or_else(|_| Err(Unconnected::GivenUp))
+        let told = told.await.unwrap_or(Err(Unconnected::GivenUp));
+        given_up.0 = None;
+        told
+    }
+}
+
+/// Ends the making of a connection that nobody waits for any more: one that was never used would only be in a server's way.
+struct GivenUp(Option<AbortHandle>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        if let Some(dialing) = &self.0 {
+            dialing.abort();
+        }
     }
 }

@@ -28,13 +28,17 @@ async fn protobuf_in_and_out() {
         items: vec![
             proto::InsertionItem {
                 reference: Some(proto::Reference::Id(id)),
-                datapoints: Some(proto::Inserted::Numeric(proto::NumericDatapoints {
-                    datapoints: vec![
-                        number(2, 0.1 + 0.2, None, false),
-                        number(1, 0.0, status(0, "BadNoData"), true),
-                        number(3, -1.5, status(0x4000_0000, ""), false),
-                    ],
-                })),
+                datapoints: Some(proto::Inserted::Numeric(
+                    proto::NumericDatapoints {
+                        datapoints: vec![
+                            number(2, 0.1 + 0.2, None, false),
+                            number(1, 0.0, status(0, "BadNoData"), true),
+                            number(3, -1.5, status(0x4000_0000, ""), false),
+                        ],
+                    }
+                    .encode_to_vec()
+                    .into(),
+                )),
             },
             proto::InsertionItem {
                 reference: Some(proto::Reference::ExternalId("t".into())),
@@ -63,6 +67,7 @@ async fn protobuf_in_and_out() {
     let found = proto::ListResponse::decode(found.bytes().await.unwrap()).unwrap();
     assert_eq!((found.items[0].r#type, found.items[1].r#type, found.items[1].unit.as_str()), (1, 2, "u"));
     let Some(proto::Listed::Numeric(have)) = &found.items[0].datapoints else { panic!("no numbers") };
+    let have = proto::NumericDatapoints::decode(have.clone()).unwrap();
     let wanted = vec![
         number(1, 0.0, status(0x809B_0000, "BadNoData"), true),
         number(2, 0.1 + 0.2, None, false),

@@ -9,11 +9,11 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::Value;
 
 use super::changes::What;
-use super::proto;
 use super::series::{Batch, Kind, Series, Values};
 use super::states::StateSet;
 use super::status::{self, Category, Mark, category};
 use super::time::{MAX_TIME, MIN_TIME};
+use super::{columns, proto};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::resources::items;
@@ -94,6 +94,34 @@ struct Status {
     symbol: Option<String>,
 }
 
+/// The datapoints of one time series.
+enum Given {
+    /// Numbers in columns, checked.
+    Numbers(Batch),
+    Points(Vec<Point>),
+}
+
+impl Given {
+    fn len(&self) -> usize {
+        match self {
+            Self::Numbers(batch) => batch.ts.len(),
+            Self::Points(points) => points.len(),
+        }
+    }
+
+    fn batch(self, kind: Kind, states: &StateSet) -> Result<Batch> {
+        match self {
+            Self::Numbers(batch) if kind == Kind::Number => Ok(batch),
+            Self::Numbers(batch) if batch.ts.is_empty() => Ok(Batch::new(kind)),
+            Self::Numbers(_) => {
+                let what = if kind == Kind::Text { "string" } else { "state" };
+                Err(ApiError::bad(format!("Expected {what} value for datapoint")))
+            }
+            Self::Points(points) => batch(kind, states, points),
+        }
+    }
+}
+
 /// One datapoint of either form.
 struct Point {
     timestamp: i64,
@@ -121,7 +149,7 @@ pub fn insert(state: &State, call: &Call) -> Result<Reply> {
         let data = state.read();
         for ((id, row), (_, points)) in locate(&data, &keys)?.into_iter().zip(parsed) {
             let kind = super::kind(row);
-            batches.push((id, kind, batch(kind, &StateSet::of(&data, row), points)?));
+            batches.push((id, kind, points.batch(kind, &StateSet::of(&data, row))?));
         }
     }
     let mut data = state.write();
@@ -165,7 +193,7 @@ fn locate<'a>(data: &'a Data, keys: &[Identifier]) -> Result<Vec<(i64, &'a Objec
     Ok(found)
 }
 
-fn from_json(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
+fn from_json(call: &Call) -> Result<Vec<(Identifier, Given)>> {
     let body: Body = call.json()?;
     body.items
         .into_iter()
@@ -178,19 +206,17 @@ fn from_json(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
                 let value = if state { Incoming::State(p.numeric_value, p.string_value) } else { p.value };
                 Point { timestamp: p.timestamp, value, code, symbol }
             });
-            Ok((Identifier::parse(&named)?, points.collect()))
+            Ok((Identifier::parse(&named)?, Given::Points(points.collect())))
         })
         .collect()
 }
 
-fn from_protobuf(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
+fn from_protobuf(call: &Call) -> Result<Vec<(Identifier, Given)>> {
     let request = proto::InsertionRequest::decode(call.body.clone())
         .map_err(|e| ApiError::bad(format!("Could not parse the request body: {e}")))?;
-    let status = |s: Option<proto::Status>| s.map_or((None, None), |s| (Some(s.code), Some(s.symbol)));
-    // In protobuf an unset code is 0, so a symbol alone arrives as code 0 with that symbol.
-    let status = move |s| match status(s) {
-        (Some(0), Some(symbol)) if !symbol.is_empty() => (None, Some(symbol)),
-        other => other,
+    let point = |timestamp, value, status| {
+        let (code, symbol) = columns::parts(status);
+        Point { timestamp, value, code, symbol }
     };
     request
         .items
@@ -203,41 +229,55 @@ fn from_protobuf(call: &Call) -> Result<Vec<(Identifier, Vec<Point>)>> {
                 None => return Err(ApiError::bad("One of id, externalId and instanceId must be given per item")),
             };
             let points = match item.datapoints {
-                None => Vec::new(),
-                Some(proto::Inserted::Numeric(list)) => list
-                    .datapoints
-                    .into_iter()
-                    .map(|p| {
-                        let (code, symbol) = status(p.status);
-                        let value = if p.null_value { Incoming::Missing } else { Incoming::Number(p.value) };
-                        Point { timestamp: p.timestamp, value, code, symbol }
-                    })
-                    .collect(),
-                Some(proto::Inserted::String(list)) => list
-                    .datapoints
-                    .into_iter()
-                    .map(|p| {
-                        let (code, symbol) = status(p.status);
-                        let value = if p.null_value { Incoming::Missing } else { Incoming::Text(p.value) };
-                        Point { timestamp: p.timestamp, value, code, symbol }
-                    })
-                    .collect(),
-                Some(proto::Inserted::State(list)) => list
-                    .datapoints
-                    .into_iter()
-                    .map(|p| {
-                        let (code, symbol) = status(p.status);
-                        let value = match (p.numeric_value, p.string_value) {
-                            (None, None) => Incoming::Missing,
-                            (number, name) => Incoming::State(number, name),
-                        };
-                        Point { timestamp: p.timestamp, value, code, symbol }
-                    })
-                    .collect(),
+                None => Given::Points(Vec::new()),
+                Some(proto::Inserted::Numeric(bytes)) => Given::Numbers(columns::batch(&bytes, checked)?),
+                Some(proto::Inserted::String(list)) => {
+                    let text = |null, value| if null { Incoming::Missing } else { Incoming::Text(value) };
+                    let points = list.datapoints.into_iter();
+                    Given::Points(points.map(|p| point(p.timestamp, text(p.null_value, p.value), p.status)).collect())
+                }
+                Some(proto::Inserted::State(list)) => {
+                    let state = |number: Option<i64>, name: Option<String>| match (number, name) {
+                        (None, None) => Incoming::Missing,
+                        (number, name) => Incoming::State(number, name),
+                    };
+                    let points = list.datapoints.into_iter();
+                    let points = points.map(|p| point(p.timestamp, state(p.numeric_value, p.string_value), p.status));
+                    Given::Points(points.collect())
+                }
             };
             Ok((key, points))
         })
         .collect()
+}
+
+fn check_time(at: i64) -> Result<()> {
+    if (MIN_TIME..=MAX_TIME).contains(&at) {
+        return Ok(());
+    }
+    Err(ApiError::bad(format!("Timestamp {at} is outside {MIN_TIME} to {MAX_TIME} (1900 to 2099)")))
+}
+
+/// A numeric datapoint in binary form; NaN where there is no value.
+fn checked(at: i64, value: Option<f64>, code: u32) -> Result<f64> {
+    check_time(at)?;
+    let bad = category(code) == Category::Bad;
+    match value {
+        Some(v) => in_range(v, bad, at),
+        None if bad => Ok(f64::NAN),
+        None => Err(missing(at)),
+    }
+}
+
+fn missing(at: i64) -> ApiError {
+    ApiError::bad(format!("Missing value of the datapoint at {at}: only bad ones may have none"))
+}
+
+fn in_range(value: f64, bad: bool, at: i64) -> Result<f64> {
+    if !bad && (value.is_nan() || value.abs() > MAX_ABSOLUTE) {
+        return Err(ApiError::bad(format!("The value of the datapoint at {at} is outside -1E100 to 1E100")));
+    }
+    Ok(value)
 }
 
 fn batch(kind: Kind, states: &StateSet, points: Vec<Point>) -> Result<Batch> {
@@ -245,14 +285,12 @@ fn batch(kind: Kind, states: &StateSet, points: Vec<Point>) -> Result<Batch> {
     batch.ts.reserve_exact(points.len());
     for (n, point) in points.into_iter().enumerate() {
         let at = point.timestamp;
-        if !(MIN_TIME..=MAX_TIME).contains(&at) {
-            return Err(ApiError::bad(format!("Timestamp {at} is outside {MIN_TIME} to {MAX_TIME} (1900 to 2099)")));
-        }
+        check_time(at)?;
         let code = status::parse(point.code, point.symbol.as_deref())?;
         let bad = category(code) == Category::Bad;
         let null = matches!(point.value, Incoming::Missing);
         if null && !bad {
-            return Err(ApiError::bad(format!("Missing value of the datapoint at {at}: only bad ones may have none")));
+            return Err(missing(at));
         }
         match &mut batch.values {
             Values::Numbers(list) => list.push(number(point.value, bad, at)?),
@@ -283,10 +321,7 @@ fn number(value: Incoming, bad: bool, at: i64) -> Result<f64> {
         },
         Incoming::State(..) => return Err(ApiError::bad("Expected numeric value for datapoint")),
     };
-    if !bad && (value.is_nan() || value.abs() > MAX_ABSOLUTE) {
-        return Err(ApiError::bad(format!("The value of the datapoint at {at} is outside -1E100 to 1E100")));
-    }
-    Ok(value)
+    in_range(value, bad, at)
 }
 
 fn text(value: Incoming) -> Result<Box<str>> {

@@ -1,7 +1,9 @@
 //! `/timeseries/data`: datapoints and their aggregates.
 
 mod aggregate;
+mod binary;
 pub mod changes;
+mod columns;
 mod encode;
 mod expression;
 mod insert;

@@ -1,5 +1,6 @@
 //! The binary form of datapoints (package com.cognite.v1.timeseries.proto).
 
+use bytes::Bytes;
 use prost::{Message, Oneof};
 
 #[derive(Clone, PartialEq, Message)]
@@ -200,8 +201,9 @@ pub enum Reference {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub enum Inserted {
-    #[prost(message, tag = "3")]
-    Numeric(NumericDatapoints),
+    /// `NumericDatapoints`, as they came.
+    #[prost(bytes = "bytes", tag = "3")]
+    Numeric(Bytes),
     #[prost(message, tag = "4")]
     String(StringDatapoints),
     #[prost(message, tag = "6")]
@@ -241,8 +243,9 @@ pub struct ListItem {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub enum Listed {
-    #[prost(message, tag = "3")]
-    Numeric(NumericDatapoints),
+    /// `NumericDatapoints`, as they go.
+    #[prost(bytes = "bytes", tag = "3")]
+    Numeric(Bytes),
     #[prost(message, tag = "4")]
     String(StringDatapoints),
     #[prost(message, tag = "5")]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::aggregate::{Aggregate, AggregatePoint, View};
+use super::binary;
 use super::encode::{self, Found, Points};
 use super::series::{Kind, Series};
 use super::states::StateSet;
@@ -159,7 +160,7 @@ pub fn list(state: &State, call: &Call) -> Result<Reply> {
     if !missing.is_empty() && !ignore_unknown {
         return Err(ApiError::missing("Time series not found", missing));
     }
-    Ok(if call.wants_protobuf() { encode::protobuf(found) } else { encode::json(&found) })
+    Ok(if call.wants_protobuf() { binary::protobuf(found) } else { encode::json(&found) })
 }
 
 pub fn run<'a>(data: &'a Data, query: &Query, id: i64, row: &'a Object) -> Result<Found<'a>> {

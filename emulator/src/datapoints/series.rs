@@ -187,11 +187,23 @@ impl Series {
     }
 }
 
+/// Makes room without taking twice of what there is: columns are most of the memory.
+fn grow<T>(column: &mut Vec<T>, more: usize) {
+    if column.capacity() - column.len() < more {
+        column.reserve_exact(more.max(column.len() / 8));
+    }
+}
+
 /// Appends two sorted runs to the columns; where both have a timestamp the new one wins.
 fn merge<T>(ts: &mut Vec<i64>, values: &mut Vec<T>, old: (Vec<i64>, Vec<T>), new: (Vec<i64>, Vec<T>)) {
+    grow(ts, new.0.len() + old.0.len());
+    grow(values, new.1.len() + old.1.len());
+    if old.0.is_empty() {
+        ts.extend(new.0);
+        values.extend(new.1);
+        return;
+    }
     let mut old = old.0.into_iter().zip(old.1).peekable();
-    ts.reserve(new.0.len());
-    values.reserve(new.0.len());
     for (t, value) in new.0.into_iter().zip(new.1) {
         while let Some((before, kept)) = old.next_if(|(o, _)| *o < t) {
             ts.push(before);

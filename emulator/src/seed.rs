@@ -256,10 +256,8 @@ impl Planter<'_> {
                         ..Default::default()
                     }
                 });
-                inserted(
-                    &s.name,
-                    proto::Inserted::Numeric(proto::NumericDatapoints { datapoints: datapoints.collect() }),
-                )
+                let numbers = proto::NumericDatapoints { datapoints: datapoints.collect() };
+                inserted(&s.name, proto::Inserted::Numeric(numbers.encode_to_vec().into()))
             };
             self.insert(chunk.iter().enumerate().map(item).collect())?;
         }

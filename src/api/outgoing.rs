@@ -111,7 +111,7 @@ impl Client {
                 Status::Timeout,
                 "the operation's total time was over before this request was sent",
             )
-            .with(|d| d.retryable = class.repeats()));
+            .with(|d| d.retryable = true));
         }
         let gate = self.http.gates().pick(target.path.as_deref(), class);
         let call = Call {

@@ -134,12 +134,12 @@ pub unsafe extern "C" fn cognite_queue_next(
         status: 0,
         reserved: 0,
     };
+    // SAFETY: NULL or a place as large as its first field says, for the time of the call. In a forked child as well.
+    let cleared = unsafe { write_sized(out, &NOTHING, "out") };
     entry(err, || {
-        // SAFETY: NULL or a place as large as its first field says, for the time of the call; a live queue.
-        let queue = unsafe {
-            write_sized(out, &NOTHING, "out")?;
-            get::<QueueBox>(queue, "queue")?
-        };
+        cleared?;
+        // SAFETY: NULL or a live queue.
+        let queue = unsafe { get::<QueueBox>(queue, "queue") }?;
         if timeout_ms < 0 && runtime::in_callback() {
             return Err(Error::new(
                 Status::WouldDeadlock,

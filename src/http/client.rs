@@ -134,10 +134,28 @@ struct Ledger {
     progress: Option<Arc<Progress>>,
     /// The token that was sent last, so that it can be masked where an answer repeats it.
     token: Option<Header>,
-    /// The budget it waits for a permit of.
-    waits_for: Option<BudgetKey>,
+    /// What keeps it from leaving.
+    waits_for: Option<WaitsFor>,
     /// For `debug` only: the answer that was refused.
     refused: Option<(HeaderMap, Vec<u8>)>,
+}
+
+/// What a call waits for before it may leave.
+enum WaitsFor {
+    Budget(BudgetKey),
+    /// The service had asked to be asked less.
+    Gate,
+    Pool,
+}
+
+impl std::fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WaitsFor::Budget(key) => write!(f, "concurrency_settings limits {key}"),
+            WaitsFor::Gate => f.write_str("the service answered 429 and has to be asked less often"),
+            WaitsFor::Pool => f.write_str("max_connection_pool_size requests were under way"),
+        }
+    }
 }
 
 impl HttpClient {
@@ -229,11 +247,18 @@ impl HttpClient {
                 // Cut off in mid-attempt: in doubt if the request may have left.
                 ledger.doubt |= ledger.progress.as_ref().is_some_and(|p| p.may_be_sent());
                 let last = ledger.last.as_deref().map(|l| format!("; the last one failed: {l}")).unwrap_or_default();
-                let waits =
-                    ledger.waits_for.map(|key| format!("; it waited for its turn: concurrency_settings limits {key}"));
+                let waits = ledger.waits_for.as_ref().map(|w| format!("; it waited for its turn: {w}"));
                 let sofar = format!(" ({} attempts{last}{})", ledger.attempts, waits.unwrap_or_default());
-                let retryable = cut == Cut::Deadline && call.class.repeats();
-                Err(cut.error(call.total.as_millis(), &sofar).with(|d| d.retryable = retryable))
+                let retryable = cut == Cut::Deadline && (call.class.repeats() || !ledger.doubt);
+                let phase = match &ledger.progress {
+                    Some(p) if p.received_bytes() > 0 => Phase::Body,
+                    Some(p) if p.may_be_sent() => Phase::Send,
+                    _ => Phase::Connect,
+                };
+                Err(cut.error(call.total.as_millis(), &sofar).with(|d| {
+                    d.retryable = retryable;
+                    d.phase = Some(phase);
+                }))
             }
         };
         match outcome {
@@ -331,7 +356,7 @@ impl HttpClient {
                     }
                     judged
                 }
-                Err(failure) => judge_failure(failure, ledger),
+                Err(failure) => judge_failure(failure, call.class, ledger),
             };
             let settings = self.settings();
             let again = budget.allows(fault, call.class, sent, &settings);
@@ -384,14 +409,16 @@ impl HttpClient {
         ticket: Option<&Ticket>,
         ledger: &mut Ledger,
     ) -> Result<Permits<'a>, Error> {
-        ledger.waits_for = call.budget;
+        ledger.waits_for = call.budget.map(WaitsFor::Budget);
         let budget = match ticket {
             Some(ticket) => Some(ticket.permit().await),
             None => None,
         };
-        ledger.waits_for = None;
+        ledger.waits_for = Some(WaitsFor::Gate);
         let passed = call.gate.pass().await;
+        ledger.waits_for = Some(WaitsFor::Pool);
         let pool = self.metrics.place(self.permits.acquire()).await.map_err(|_| Error::shutdown())?;
+        ledger.waits_for = None;
         Ok(Permits { _pool: pool, _passed: passed, _budget: budget })
     }
 
@@ -474,7 +501,7 @@ impl HttpClient {
 
 type Judged = (Error, Fault, bool, Option<Duration>);
 
-fn judge_failure(failure: Failure, ledger: &mut Ledger) -> Judged {
+fn judge_failure(failure: Failure, class: Class, ledger: &mut Ledger) -> Judged {
     let sent = failure.sent;
     ledger.doubt |= sent;
     let fault = match failure.cause {
@@ -484,7 +511,8 @@ fn judge_failure(failure: Failure, ledger: &mut Ledger) -> Judged {
     };
     let mut error = failure.into_error();
     let d = error.detail_mut();
-    d.retryable = fault != Fault::Final && (!sent || d.phase == Some(Phase::Connect));
+    // The call as a whole: an earlier attempt may have been applied.
+    d.retryable = fault != Fault::Final && (class.repeats() || !ledger.doubt);
     (error, fault, sent, None)
 }
 

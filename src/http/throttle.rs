@@ -36,6 +36,8 @@ const PROBE_GUESSED: f64 = 8.0;
 /// Throughput is measured over this window, in this many slots.
 const WINDOW: f64 = 2.0;
 const SLOTS: usize = 20;
+/// Fewer successes in it are no measure.
+const FEW: f64 = 8.0;
 /// Slowest pace, requests per second: a budget that is closed altogether is asked now and then.
 const SLOWEST: f64 = 0.1;
 /// After so long without a refusal, at a rate nobody uses up, pacing ends.
@@ -94,6 +96,9 @@ pub struct Throttle {
     /// When the first request left, and how many are under way; kept for the opening only.
     opened: Option<Seconds>,
     under_way: u32,
+    /// When the last request left, when the first did after it had been quiet, and all that were accepted before that.
+    last_left: Seconds,
+    busy_since: (Seconds, u64),
     pub refused: u64,
     pub accepted: u64,
 }
@@ -110,6 +115,8 @@ impl Default for Throttle {
             begin: (0.0, 0.0),
             opened: None,
             under_way: 0,
+            last_left: 0.0,
+            busy_since: (0.0, 0),
             refused: 0,
             accepted: 0,
         }
@@ -148,6 +155,10 @@ impl Throttle {
 
     /// A request leaves. Answers whether it is to be told when it is no longer under way.
     pub fn left(&mut self, now: Seconds) -> bool {
+        if self.opened.is_none() || now - self.last_left > WINDOW {
+            self.busy_since = (now, self.accepted);
+        }
+        self.last_left = now;
         self.opened.get_or_insert(now);
         let opening = self.is_opening(now);
         self.under_way += u32::from(opening);
@@ -216,14 +227,19 @@ impl Throttle {
             }
             None => {
                 let seen = self.throughput(now);
-                if self.first >= 0.0 && now - self.first >= WINDOW {
+                let (since, before) = self.busy_since;
+                if now - since >= WINDOW && seen * WINDOW >= FEW {
                     self.set(now, seen, Some(BACK_GUESSED));
-                } else {
-                    let begun = self.opened.unwrap_or(now);
-                    // Of those under way about half left before it.
-                    self.begin = (self.accepted as f64 + f64::from(self.under_way) / 2.0, (left - begun).max(0.0));
-                    self.set(now, self.begin.0.max(2.0), None);
+                    return;
                 }
+                // Too little was asked for to tell what may be.
+                let (taken, begun) = match now - since < WINDOW {
+                    true => ((self.accepted - before) as f64, since),
+                    false => (seen * WINDOW, now - WINDOW),
+                };
+                // Of those under way about half left before it.
+                self.begin = (taken + f64::from(self.under_way) / 2.0, (left - begun).max(0.0));
+                self.set(now, self.begin.0.max(2.0), None);
             }
         }
     }

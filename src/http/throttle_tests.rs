@@ -193,3 +193,45 @@ fn nothing_that_may_come_is_a_defect() {
         }
     }
 }
+
+/// It was quiet, so nothing is known of the allowance: the rate is looked for from where it may begin, not from the floor.
+#[test]
+fn a_refusal_after_a_quiet_time_does_not_stop_everything() {
+    for quiet in [3.0, 600.0] {
+        let mut t = Throttle::default();
+        for n in 0..10 {
+            let now = f64::from(n) / 100.0;
+            t.left(now);
+            t.answered(now + 0.01, now, false, None);
+        }
+        let now = 0.1 + quiet;
+        assert!(t.ask(now).is_zero());
+        t.left(now);
+        t.answered(now + 0.01, now, true, None);
+        let (mut now, mut sent) = (now + 0.01, 0);
+        let begun = now;
+        while sent < 100 {
+            let wait = t.ask(now);
+            now += wait.as_secs_f64();
+            if wait.is_zero() {
+                t.left(now);
+                t.answered(now + 0.01, now, false, None);
+                sent += 1;
+            }
+        }
+        assert!(now - begun < 5.0, "100 requests took {} s after {quiet} quiet ones", now - begun);
+    }
+}
+
+/// A request now and then is no measure either.
+#[test]
+fn a_few_successes_are_no_measure() {
+    let mut t = Throttle::default();
+    for n in 0..20 {
+        let now = f64::from(n) * 1.5;
+        t.left(now);
+        t.answered(now + 0.01, now, n == 19, None);
+    }
+    let rate = t.rate(30.0).unwrap();
+    assert!(rate >= 2.0, "{rate}");
+}

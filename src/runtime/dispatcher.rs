@@ -132,12 +132,27 @@ impl Dispatcher {
         self.start()
     }
 
-    /// Runs what is queued, then ends the threads. Not from a callback thread.
+    /// Runs what is queued, then ends the threads. Not from a callback thread. Once the process is exiting nothing that is
+    /// queued is run, and a callback that does not return is waited for only as long as the exit itself would.
     pub fn close(&self) {
-        lock(&self.shared.state).closed = true;
+        let exiting = gate::is_closed();
+        {
+            let mut state = lock(&self.shared.state);
+            state.closed = true;
+            if exiting {
+                // Not dropped: jobs own handles whose release would be a callback of its own kind.
+                std::mem::forget(std::mem::take(&mut state.jobs));
+            }
+        }
         self.shared.ready.notify_all();
+        let until = Instant::now() + EXIT_WAIT;
         for handle in lock(&self.threads).drain(..) {
-            let _ = handle.join();
+            while exiting && !handle.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if !exiting || handle.is_finished() {
+                let _ = handle.join();
+            }
         }
     }
 }
@@ -149,10 +164,14 @@ fn run(shared: &Shared) {
     loop {
         let mut state = lock(&shared.state);
         let job = loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if !gate::is_closed()
+                && let Some(job) = state.jobs.pop_front()
+            {
                 break job;
             }
             if state.closed {
+                // Left there by an exit; see close().
+                std::mem::forget(std::mem::take(&mut state.jobs));
                 return;
             }
             state.sleeping += 1;
@@ -160,16 +179,17 @@ fn run(shared: &Shared) {
             state.sleeping -= 1;
         };
         drop(state);
-        gate::pass(|| {
-            // A callback that unwinds (Rust hosts only; C++ must not throw) loses its own rest, nothing else.
-            let _ = panics::contain(job);
-        });
+        if let Err(job) = gate::pass(job) {
+            lock(&shared.state).jobs.push_front(job);
+        }
     }
 }
 
 /// The exit gate: once the process is exiting no callback begins, as the objects it would touch are being destroyed.
 pub mod gate {
-    use super::{Condvar, Duration, EXIT_WAIT, Instant, Mutex, PoisonError, in_callback, lock};
+    use super::{
+        AtomicBool, Condvar, EXIT_WAIT, Instant, Job, Mutex, Ordering, PoisonError, in_callback, lock, panics,
+    };
 
     struct Gate {
         closed: bool,
@@ -177,25 +197,28 @@ pub mod gate {
     }
 
     static GATE: Mutex<Gate> = Mutex::new(Gate { closed: false, running: 0 });
+    /// The same, to be read without the lock.
+    static CLOSED: AtomicBool = AtomicBool::new(false);
     static LEFT: Condvar = Condvar::new();
 
-    pub fn pass(callback: impl FnOnce()) {
+    /// Runs `callback`, or gives it back.
+    pub fn pass(callback: Job) -> Result<(), Job> {
         {
             let mut gate = lock(&GATE);
             if gate.closed {
-                drop(gate);
-                // The process ends while this thread sleeps. The callback is kept, not dropped: it owns handles
-                // whose release would be a callback of its own kind.
-                std::mem::forget(callback);
-                loop {
-                    std::thread::park_timeout(Duration::from_secs(3600));
-                }
+                return Err(callback);
             }
             gate.running += 1;
         }
-        callback();
+        // A callback that unwinds (Rust hosts only; C++ must not throw) loses its own rest, nothing else.
+        let _ = panics::contain(callback);
         lock(&GATE).running -= 1;
         LEFT.notify_all();
+        Ok(())
+    }
+
+    pub fn is_closed() -> bool {
+        CLOSED.load(Ordering::Acquire)
     }
 
     /// Called by the exit handler: closes the gate, then waits a moment for callbacks that are running.
@@ -203,6 +226,7 @@ pub mod gate {
         let until = Instant::now() + EXIT_WAIT;
         let mut gate = lock(&GATE);
         gate.closed = true;
+        CLOSED.store(true, Ordering::Release);
         // exit() called inside a callback: that one never ends.
         let own = usize::from(in_callback());
         while gate.running > own {

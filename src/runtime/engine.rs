@@ -133,17 +133,20 @@ pub fn enter() -> Result<Use, Error> {
     if is_forked_child() {
         return Err(forked());
     }
+    // Before anything is locked or started: a child that another thread forks now must know that it is one.
+    let _ = OWNER.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Relaxed);
     let mut state = lock(&STATE);
     let engine = match &*state {
         State::Running(engine) => Arc::clone(engine),
         State::Stopping(_) => return Err(Error::shutdown()),
         State::Stopped => {
             static EXIT_HANDLER: AtomicBool = AtomicBool::new(false);
-            let engine = Engine::start()?;
+            // A shutdown may have ended since.
+            OWNER.store(process::id(), Ordering::Release);
+            let engine = Engine::start().inspect_err(|_| OWNER.store(0, Ordering::Release))?;
             if !EXIT_HANDLER.swap(true, Ordering::AcqRel) {
                 process::at_exit(on_exit);
             }
-            OWNER.store(process::id(), Ordering::Release);
             *state = State::Running(Arc::clone(&engine));
             log::set_courier(carry);
             engine.submitting.fetch_add(1, Ordering::Acquire);
@@ -357,10 +360,16 @@ pub fn shutdown() -> Result<(), Error> {
     engine.askers.close();
     engine.dispatcher.close();
     // Last, as the tasks and callbacks above may have had something to say.
-    carry_with(Arc::clone(&engine));
+    if log::waiting() {
+        carry_with(Arc::clone(&engine));
+    }
     engine.loggers.close();
-    OWNER.store(0, Ordering::Release);
-    *lock(&STATE) = State::Stopped;
+    {
+        let mut state = lock(&STATE);
+        *state = State::Stopped;
+        // Last: a child forked in between finds itself a child, not a library that is for ever about to stop.
+        OWNER.store(0, Ordering::Release);
+    }
     STOPPED.notify_all();
     Ok(())
 }

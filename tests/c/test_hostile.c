@@ -184,9 +184,16 @@ static void silence(void) {
     start = server_now_ms();
     CHECK_STATUS(cognite_client_call(client, &request, &response, &err), COGNITE_ERR_TIMEOUT);
     CHECK(server_now_ms() - start >= 250 && server_now_ms() - start < (slow ? 20000 : 2500));
-    CHECK(cognite_error_in_doubt(err) == i);
+    CHECK(cognite_error_in_doubt(err) == i && cognite_error_is_retryable(err) == !i);
+    CHECK_CONTAINS(cognite_error_json(err), "\"phase\":\"send\"");
     CHECK(strlen(cognite_error_message(err)) > 10);
     cognite_error_free(err);
+    server_set(&server, a_close);
+    request.timeout_ms = 2000;
+    CHECK(cognite_client_call(client, &request, &response, &err) != COGNITE_OK);
+    CHECK(cognite_error_in_doubt(err) == i && cognite_error_is_retryable(err) == !i);
+    cognite_error_free(err);
+    request.timeout_ms = 300;
   }
 }
 

@@ -24,6 +24,16 @@ struct table {
 };
 table statics;
 
+// Made before the library's first use, so it is destroyed after the library's exit handler has run: many a plug-in shuts
+// down what it used in such a place.
+struct late_end {
+  bool on = false;
+  ~late_end() {
+    if (on && cognite_shutdown(nullptr) != COGNITE_OK) _exit(95);
+  }
+};
+late_end late;
+
 extern "C" void touch(void*, cognite_status status, cognite_response* response, cognite_error* error) {
   if (!alive) _exit(99);
   pthread_mutex_lock(&statics.lock);
@@ -59,6 +69,7 @@ extern "C" void slow(void* user_data, cognite_status status, cognite_response* r
     if (cognite_client_get_async(client, i % 5 == 4 ? "/hang" : "/ok", nullptr, nullptr, &notify, nullptr) != COGNITE_OK) _exit(97);
   host_pause(round % 8 * 3);
   if (round % 2 == 0) cognite_client_free(client);
+  late.on = round % 4 == 1 || round % 8 == 2;
   exit(check_failed == 0 ? 7 : 96);  // runs destructors and the library's exit handler
 }
 

@@ -82,7 +82,8 @@ fn exchange(kind: u8, answer: &[u8], pieces: u32) -> Outcome {
         _ => (Method::POST, Bytes::from_static(&[b'x'; 3000])),
     };
     let url = Url::parse("http://h.example/a?b").expect("an address");
-    let x = Exchange { method, url, headers: HeaderMap::new(), body, idle: Duration::from_secs(3600) };
+    let (headers, idle) = (HeaderMap::new(), Duration::from_secs(3600));
+    let x = Exchange { method: &method, url: &url, headers: &headers, authorization: None, body: &body, idle };
     let mut connection = Connection::new(Box::new(Peer { answer: answer.to_vec(), at: 0, pieces }));
     match time.block_on(connection.exchange(&x, LIMIT, &Progress::new(true))) {
         Ok((answer, keep)) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -240,8 +240,12 @@ impl HttpClient {
         let mark = self.metrics.call();
         let deadline = tokio::time::Instant::now() + call.total;
         let mut ledger = Ledger::default();
-        let work = self.attempts(&call, deadline, &mut ledger);
-        let outcome = match watched(work, deadline, call.cancel.as_ref()).await {
+        let done = {
+            // Pinned here: it is kilobytes, and would be copied at each step of what follows.
+            let work = std::pin::pin!(self.attempts(&call, deadline, &mut ledger));
+            watched(work, deadline, call.cancel.as_ref()).await
+        };
+        let outcome = match done {
             Ok(outcome) => outcome,
             Err(cut) => {
                 // Cut off in mid-attempt: in doubt if the request may have left.
@@ -314,7 +318,20 @@ impl HttpClient {
             ledger.progress = Some(Arc::clone(&progress));
             let left = call.gate.left();
             let mark = self.metrics.exchange(&progress);
-            let outcome = self.transport.exchange(self.request(call, &place, token.as_ref()), &progress).await;
+            let stripped = place.foreign.then(|| {
+                let mut headers = call.headers.clone();
+                place.strip(&mut headers);
+                headers
+            });
+            let exchange = Exchange {
+                method: &call.method,
+                url: &place.url,
+                headers: stripped.as_ref().unwrap_or(&call.headers),
+                authorization: token.as_ref().map(|t| &t.value),
+                body: &call.body,
+                idle: self.checked.config.timeout,
+            };
+            let outcome = self.transport.exchange(exchange, &progress).await;
             drop(mark);
             ledger.progress = None;
             drop(permits);
@@ -422,21 +439,6 @@ impl HttpClient {
         Ok(Permits { _pool: pool, _passed: passed, _budget: budget })
     }
 
-    fn request(&self, call: &Call, place: &Place, token: Option<&Header>) -> Exchange {
-        let mut headers = call.headers.clone();
-        place.strip(&mut headers);
-        if let Some(token) = token {
-            headers.insert(AUTHORIZATION, token.value.clone());
-        }
-        Exchange {
-            method: call.method.clone(),
-            url: place.url.clone(),
-            headers,
-            body: call.body.clone(),
-            idle: self.checked.config.timeout,
-        }
-    }
-
     /// An answer other than 2xx: its error, how it counts, and the pause it asks for.
     fn judge(&self, call: &Call, answer: &Answer, auto: bool, token: Option<&Header>, ledger: &mut Ledger) -> Judged {
         // A server may quote what it was sent.
@@ -480,10 +482,14 @@ impl HttpClient {
         let base = &self.checked.base_url;
         let target = super::url::resolve(base, "/api/v1/token/inspect", None).ok()?;
         let token = self.tokens.header().await.ok()?;
-        let mut headers = crate::http::headers::standard(&self.checked).ok()?;
-        headers.insert(AUTHORIZATION, token.value);
-        let exchange =
-            Exchange { method: Method::GET, url: target.url, headers, body: Bytes::new(), idle: HINT_TIMEOUT };
+        let exchange = Exchange {
+            method: &Method::GET,
+            url: &target.url,
+            headers: &crate::http::headers::standard(&self.checked).ok()?,
+            authorization: Some(&token.value),
+            body: &Bytes::new(),
+            idle: HINT_TIMEOUT,
+        };
         let answer = self.transport.exchange(exchange, &Progress::new(false)).await.ok()?;
         if answer.status != 200 {
             return None;

@@ -3,17 +3,38 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::time::Sleep;
+
 use super::progress::Progress;
 
+enum Slept<'a> {
+    Own(Pin<Box<Sleep>>),
+    Lent(Pin<&'a mut Sleep>),
+}
+
+impl Slept<'_> {
+    fn timer(&mut self) -> Pin<&mut Sleep> {
+        match self {
+            Self::Own(sleep) => sleep.as_mut(),
+            Self::Lent(sleep) => sleep.as_mut(),
+        }
+    }
+}
+
 pub struct IdleTimer<'a> {
-    sleep: Pin<Box<tokio::time::Sleep>>,
+    sleep: Slept<'a>,
     idle: Duration,
     progress: &'a Progress,
 }
 
 impl<'a> IdleTimer<'a> {
     pub fn new(idle: Duration, progress: &'a Progress) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep(idle)), idle, progress }
+        Self { sleep: Slept::Own(Box::pin(tokio::time::sleep(idle))), idle, progress }
+    }
+
+    /// The same over a timer that lies elsewhere.
+    pub fn over(sleep: Pin<&'a mut Sleep>, idle: Duration, progress: &'a Progress) -> Self {
+        Self { sleep: Slept::Lent(sleep), idle, progress }
     }
 
     /// `None` when nothing moved for the idle time. While a connection is being made the connect timeout rules instead.
@@ -24,14 +45,14 @@ impl<'a> IdleTimer<'a> {
             tokio::select! {
                 biased;
                 out = &mut future => return Some(out),
-                () = &mut self.sleep => {
+                () = self.sleep.timer() => {
                     let silent = self.progress.idle();
                     let wait = match self.progress.is_connecting() {
                         true => self.idle,
                         false if silent >= self.idle => return None,
                         false => self.idle - silent,
                     };
-                    self.sleep.as_mut().reset(tokio::time::Instant::now() + wait);
+                    self.sleep.timer().reset(tokio::time::Instant::now() + wait);
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, Url};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,11 +66,14 @@ impl HttpClient {
     /// One GET below the base URL, not repeated.
     pub async fn probe(&self, path: &str, token: Option<&Header>, idle: Duration) -> Result<Answer, Error> {
         let target = super::url::resolve(&self.checked().base_url, path, None)?;
-        let mut headers = super::headers::standard(self.checked())?;
-        if let Some(token) = token {
-            headers.insert(AUTHORIZATION, token.value.clone());
-        }
-        let exchange = Exchange { method: Method::GET, url: target.url, headers, body: Bytes::new(), idle };
+        let exchange = Exchange {
+            method: &Method::GET,
+            url: &target.url,
+            headers: &super::headers::standard(self.checked())?,
+            authorization: token.map(|t| &t.value),
+            body: &Bytes::new(),
+            idle,
+        };
         self.transport.exchange(exchange, &Progress::new(false)).await.map_err(Failure::into_error)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 use reqwest::Url;
+use reqwest::header::AUTHORIZATION;
 
 use super::body::{Sink, is_gzip};
 use super::failure::{self, Broken};
@@ -41,22 +42,25 @@ impl Relayed {
         &self,
         s: &Settings,
         route: &Route,
-        x: Exchange,
+        x: Exchange<'_>,
         progress: &Arc<Progress>,
         peer: &str,
     ) -> Result<Answer, Failure> {
         runtime::on_engine().await;
-        let client = self.client(s, route, &x.url).map_err(|e| Failure {
+        let client = self.client(s, route, x.url).map_err(|e| Failure {
             cause: if e.status() == Status::Tls { Cause::Tls } else { Cause::Protocol },
             phase: Phase::Connect,
             sent: false,
             http_status: 0,
             message: e.message().to_owned(),
         })?;
-        let mut request = reqwest::Request::new(x.method, x.url);
-        *request.headers_mut() = x.headers;
+        let mut request = reqwest::Request::new(x.method.clone(), x.url.clone());
+        *request.headers_mut() = x.headers.clone();
+        if let Some(authorization) = x.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         if !x.body.is_empty() {
-            *request.body_mut() = Some(reqwest::Body::wrap(Upload::new(x.body, Arc::clone(progress))));
+            *request.body_mut() = Some(reqwest::Body::wrap(Upload::new(x.body.clone(), Arc::clone(progress))));
         }
         let sending = CURRENT.scope(Arc::clone(progress), client.execute(request));
         let failed = |e: &reqwest::Error, phase: Phase, status: u16| {

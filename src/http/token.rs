@@ -51,11 +51,12 @@ impl TokenTransport {
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(USER_AGENT, user_agent());
         let idle = self.timeout.min(DOCUMENT_TIMEOUT);
-        let exchange = Exchange { method: Method::GET, url, headers, body: Bytes::new(), idle };
+        let (method, body) = (&Method::GET, &Bytes::new());
+        let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body, idle };
         self.within(idle * 2, exchange).await.map(read)
     }
 
-    async fn within(&self, limit: Duration, exchange: Exchange) -> Result<Answer, Error> {
+    async fn within(&self, limit: Duration, exchange: Exchange<'_>) -> Result<Answer, Error> {
         let progress = Progress::new(!exchange.body.is_empty());
         match tokio::time::timeout(limit, self.transport.exchange(exchange, &progress)).await {
             Ok(done) => done.map_err(|f| f.into_error()),
@@ -80,7 +81,8 @@ impl TokenTransport {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
             headers.insert(USER_AGENT, user_agent());
             let idle = request.timeout.unwrap_or(self.timeout);
-            let exchange = Exchange { method: Method::POST, url: url.clone(), headers, body: body.clone(), idle };
+            let method = &Method::POST;
+            let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body: &body, idle };
             let answer = self.within(idle * 2, exchange).await?;
             let next = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
             match next {

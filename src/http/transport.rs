@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::direct::Direct;
@@ -33,11 +33,14 @@ pub struct Transport {
     relayed: Relayed,
 }
 
-pub struct Exchange {
-    pub method: Method,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+#[derive(Clone, Copy)]
+pub struct Exchange<'a> {
+    pub method: &'a Method,
+    pub url: &'a Url,
+    pub headers: &'a HeaderMap,
+    /// Goes along with the headers.
+    pub authorization: Option<&'a HeaderValue>,
+    pub body: &'a Bytes,
     /// For each wait; connecting has the transport's own.
     pub idle: Duration,
 }
@@ -108,12 +111,12 @@ impl Transport {
     }
 
     /// Sends and reads to the end. `progress` outlives the exchange, so that a caller who gives up knows how far it was.
-    pub async fn exchange(&self, x: Exchange, progress: &Arc<Progress>) -> Result<Answer, Failure> {
-        let route = self.route(&x.url);
-        if !matches!(route, Route::System) && route.for_url(&x.url).is_none() {
-            return self.direct.exchange(&x, progress, || self.peer(&x.url)).await;
+    pub async fn exchange(&self, x: Exchange<'_>, progress: &Arc<Progress>) -> Result<Answer, Failure> {
+        let route = self.route(x.url);
+        if !matches!(route, Route::System) && route.for_url(x.url).is_none() {
+            return self.direct.exchange(&x, progress, || self.peer(x.url)).await;
         }
-        let peer = self.peer(&x.url);
+        let peer = self.peer(x.url);
         self.relayed.exchange(&self.settings, route, x, progress, &peer).await
     }
 }

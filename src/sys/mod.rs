@@ -1,6 +1,7 @@
 //! What the operating system must be asked directly. Small, and next to `ffi` the only place where unsafe code lives.
 #![allow(unsafe_code)]
 
+pub mod inflate;
 pub mod launch;
 pub mod process;
 pub mod readiness;

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use reqwest::Method;
@@ -69,13 +70,19 @@ impl Connection {
     }
 
     /// Sends and reads to the end; and whether the connection can be used again.
-    pub async fn exchange(&mut self, x: &Exchange, limit: u64, progress: &Progress) -> Result<(Answer, bool), Failed> {
+    pub async fn exchange(
+        &mut self,
+        x: &Exchange<'_>,
+        limit: u64,
+        progress: &Progress,
+    ) -> Result<(Answer, bool), Failed> {
         self.output.clear();
-        head::write(&mut self.output, &x.method, &x.url, &x.headers, x.body.len());
+        head::write(&mut self.output, x);
         self.wire.begin();
-        let mut upload = Upload { body: &x.body, sent: 0, sending: true, broke: None, turns: 0 };
-        let mut timer = IdleTimer::new(x.idle, progress);
-        let head = self.head(&x.method, &mut upload, &mut timer, progress).await.map_err(|b| (b, 0))?;
+        let mut upload = Upload { body: x.body, sent: 0, sending: true, broke: None, turns: 0 };
+        let sleep = pin!(tokio::time::sleep(x.idle));
+        let mut timer = IdleTimer::over(sleep, x.idle, progress);
+        let head = self.head(x.method, &mut upload, &mut timer, progress).await.map_err(|b| (b, 0))?;
         let (status, keep) = (head.status, head.keep);
         let bytes = self.body(&head, limit, &mut upload, &mut timer, progress).await.map_err(|b| (b, status))?;
         // Exactly one answer to exactly one request, or nothing more comes of it.

@@ -94,18 +94,31 @@ impl Wire for Peer {
     }
 }
 
-fn request(method: &str, body: &'static [u8]) -> Exchange {
-    Exchange {
+struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+fn request(method: &str, body: &'static [u8]) -> Request {
+    Request {
         method: Method::from_bytes(method.as_bytes()).unwrap(),
         url: Url::parse("http://h.x:81/a%20b?q=1").unwrap(),
         headers: HeaderMap::new(),
         body: Bytes::from_static(body),
-        idle: Duration::from_secs(5),
     }
 }
 
-async fn ask(x: &Exchange, peer: Peer, limit: u64) -> Result<(Answer, bool), Failed> {
-    Connection::new(Box::new(peer)).exchange(x, limit, &Progress::new(!x.body.is_empty())).await
+impl Request {
+    fn exchange(&self) -> Exchange<'_> {
+        let Self { method, url, headers, body } = self;
+        Exchange { method, url, headers, authorization: None, body, idle: Duration::from_secs(5) }
+    }
+}
+
+async fn ask(x: &Request, peer: Peer, limit: u64) -> Result<(Answer, bool), Failed> {
+    Connection::new(Box::new(peer)).exchange(&x.exchange(), limit, &Progress::new(!x.body.is_empty())).await
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -298,7 +311,7 @@ async fn an_answer_that_comes_early_is_read_and_ends_the_connection() {
 async fn how_far_a_request_came_is_known() {
     let x = request("POST", &[b'x'; 5000]);
     let mut head = Vec::new();
-    head::write(&mut head, &x.method, &x.url, &x.headers, x.body.len());
+    head::write(&mut head, &x.exchange());
     for (takes, refuses, how, known) in [
         (0, true, "io", false),
         (head.len() - 1, true, "io", false),
@@ -312,7 +325,7 @@ async fn how_far_a_request_came_is_known() {
         progress.exact();
         let end = if how == "silent" { End::Stalls } else { End::Closes };
         let mut connection = Connection::new(Box::new(Peer { takes, refuses, end, ..Peer::says(b"") }));
-        let failed = connection.exchange(&x, 10, &progress).await.unwrap_err();
+        let failed = connection.exchange(&x.exchange(), 10, &progress).await.unwrap_err();
         assert_eq!((kind(&failed), progress.may_be_sent()), (how, known), "{takes}");
         assert_eq!(connection.has_passed(), takes > 0);
         assert_eq!(progress.sent_bytes(), takes.saturating_sub(head.len()).min(5000) as u64);

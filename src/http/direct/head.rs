@@ -4,10 +4,12 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use httparse::{Error as Parse, ParserConfig, Status};
+use reqwest::Method;
 use reqwest::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
-use reqwest::{Method, Url};
+
+use crate::http::transport::Exchange;
 
 /// Lines of a head at most, and bytes.
 const MOST_HEADERS: usize = 100;
@@ -38,29 +40,35 @@ pub struct Head {
 }
 
 /// Puts the request's head behind what is in `out`.
-pub fn write(out: &mut Vec<u8>, method: &Method, url: &Url, headers: &HeaderMap, body: usize) {
+pub fn write(out: &mut Vec<u8>, x: &Exchange<'_>) {
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|p| out.extend_from_slice(p));
-    put(&[method.as_str().as_bytes(), b" ", url.path().as_bytes()]);
-    if let Some(query) = url.query() {
+    put(&[x.method.as_str().as_bytes(), b" ", x.url.path().as_bytes()]);
+    if let Some(query) = x.url.query() {
         put(&[b"?", query.as_bytes()]);
     }
     put(&[b" HTTP/1.1\r\n"]);
-    for (name, value) in headers {
-        // How the request is framed and to whom it goes is decided here alone.
-        if !matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
+    let mut accepts = false;
+    for (name, value) in x.headers {
+        accepts |= *name == ACCEPT;
+        // How the request is framed, to whom it goes and who asks is decided here alone.
+        let ours = matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING);
+        if !ours && (x.authorization.is_none() || *name != AUTHORIZATION) {
             put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
         }
     }
-    if !headers.contains_key(ACCEPT) {
+    if let Some(authorization) = x.authorization {
+        put(&[b"authorization: ", authorization.as_bytes(), b"\r\n"]);
+    }
+    if !accepts {
         put(&[b"accept: */*\r\n"]);
     }
-    put(&[b"host: ", url.host_str().unwrap_or_default().as_bytes()]);
-    if let Some(port) = url.port() {
+    put(&[b"host: ", x.url.host_str().unwrap_or_default().as_bytes()]);
+    if let Some(port) = x.url.port() {
         put(&[b":", decimal(u64::from(port), &mut [0; 20])]);
     }
     put(&[b"\r\n"]);
-    if body > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-        put(&[b"content-length: ", decimal(body as u64, &mut [0; 20]), b"\r\n"]);
+    if !x.body.is_empty() || matches!(*x.method, Method::POST | Method::PUT | Method::PATCH) {
+        put(&[b"content-length: ", decimal(x.body.len() as u64, &mut [0; 20]), b"\r\n"]);
     }
     put(&[b"\r\n"]);
 }

@@ -50,16 +50,16 @@ impl Direct {
     /// `peer`: whom it is with, for messages.
     pub async fn exchange(
         &self,
-        x: &Exchange,
+        x: &Exchange<'_>,
         progress: &Arc<Progress>,
         peer: impl Fn() -> String,
     ) -> Result<Answer, Failure> {
         progress.exact();
         loop {
-            let (origin, mut connection, kept) = match self.pool.take(&x.url, !socket::is_driven()) {
+            let (origin, mut connection, kept) = match self.pool.take(x.url, !socket::is_driven()) {
                 Some((origin, connection)) => (origin, connection, true),
                 None => {
-                    let origin = Arc::new(Origin::of(&x.url));
+                    let origin = Arc::new(Origin::of(x.url));
                     let connection = self.connection(&origin, progress).await;
                     let connection = connection.map_err(|e| Failure::unconnected(&e, &peer()))?;
                     (origin, connection, false)
@@ -79,7 +79,7 @@ impl Direct {
         }
     }
 
-    fn failure(&self, (broken, status): Failed, x: &Exchange, progress: &Progress, peer: &str) -> Failure {
+    fn failure(&self, (broken, status): Failed, x: &Exchange<'_>, progress: &Progress, peer: &str) -> Failure {
         let phase = if status == 0 { Phase::Send } else { Phase::Body };
         let sent = status != 0 || progress.may_be_sent();
         let (cause, message) = broken.told(peer, x.idle, self.limit);

@@ -102,7 +102,7 @@ fn item(bytes: &[u8]) -> Read<Item<'_>> {
         match (number, field) {
             (1, Field::Number(v)) => info.id = v as i64,
             (2, Field::Bytes(b)) => info.external_id = text(b)?,
-            (3..=5 | 13, Field::Bytes(b)) => item.lists.push((number, b)),
+            (3..=5 | 13 | 15, Field::Bytes(b)) => item.lists.push((number, b)),
             (6, Field::Number(v)) => info.is_string = v != 0,
             (7, Field::Number(v)) => info.is_step = v != 0,
             (8, Field::Bytes(b)) => info.unit = text(b)?,
@@ -190,6 +190,7 @@ impl Item<'_> {
                 (4, Expected::Raw) => each(list, |bytes| text_point(bytes, out))?,
                 (13, Expected::Raw) => each(list, |bytes| state_point(bytes, out))?,
                 (5, Expected::Aggregates(columns)) => each(list, |bytes| aggregate(bytes, columns, out))?,
+                (15, Expected::Aggregates(columns)) => each(list, |bytes| state_aggregate(bytes, columns, out))?,
                 // An empty list of the other sort says nothing.
                 _ if list.is_empty() => {}
                 _ => return Err(Damaged),
@@ -352,6 +353,34 @@ fn aggregate(bytes: &[u8], columns: &[Column], out: &mut Points) -> Read<()> {
                 set(columns, out, number, Part::Timestamp, at, p.time as f64);
                 set(columns, out, number, Part::Value, at, p.value);
                 set(columns, out, number, Part::Status, at, f64::from(p.code));
+            }
+            _ => {}
+        }
+    }
+    out.timestamps.push(time);
+    Ok(())
+}
+
+/// Of states: the same aggregates under other numbers, and interpolated values as states, of which the number is taken.
+fn state_aggregate(bytes: &[u8], columns: &[Column], out: &mut Points) -> Read<()> {
+    let mut time = 0;
+    let at = out.timestamps.len();
+    for (column, values) in columns.iter().zip(&mut out.aggregates) {
+        values.push(if matches!(column.field, 5 | 12..=17) { 0.0 } else { f64::NAN });
+    }
+    let mut reader = Reader(bytes);
+    while let Some((number, field)) = reader.next()? {
+        match (number, field) {
+            (1, Field::Number(v)) => time = v as i64,
+            (2, Field::Double(v)) => set(columns, out, 5, Part::Whole, at, v),
+            (3..=8, Field::Double(v)) => set(columns, out, number + 9, Part::Whole, at, v),
+            (9 | 10, Field::Bytes(b)) => {
+                let mut state = Reader(b);
+                while let Some((part, field)) = state.next()? {
+                    if let (1, Field::Number(v)) = (part, field) {
+                        set(columns, out, number - 2, Part::Whole, at, v as i64 as f64);
+                    }
+                }
             }
             _ => {}
         }

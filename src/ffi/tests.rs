@@ -272,3 +272,38 @@ fn cancel_tokens() {
         cognite_cancel_trigger(null_mut());
     }
 }
+
+#[test]
+fn arrow_owns_each_array_by_itself() {
+    use super::arrow::*;
+    use super::columns::{ColumnsBox, cognite_columns_free};
+    use crate::api::datapoints::columns::{Columns, Points, Series};
+
+    let mut points = Points::default();
+    for n in 0..9i64 {
+        points.timestamps.push(n);
+        points.numbers.push(n as f64 / 2.0);
+        points.mark(u32::from(n == 3), n != 3);
+    }
+    let series = Series { points, found: true, complete: true, ..Series::default() };
+    let raw = into_raw(ColumnsBox::new(std::sync::Arc::new(Columns { series: vec![series] })));
+    // SAFETY: places for the two structs, and live columns; what is exported is read by its own lengths.
+    unsafe {
+        let (mut schema, mut array): (ArrowSchema, ArrowArray) = (std::mem::zeroed(), std::mem::zeroed());
+        assert_eq!(cognite_columns_export_arrow(raw, 0, &raw mut schema, &raw mut array, null_mut()), 0);
+        assert_eq!((said(schema.format), array.length, array.n_children), ("+s".into(), 9, 3));
+        cognite_columns_free(raw);
+        let child = *array.children.add(1);
+        let mut moved = std::ptr::read(child);
+        (*child).release = None;
+        array.release.unwrap()(&raw mut array);
+        assert!(array.release.is_none());
+        assert_eq!(said((**schema.children.add(1)).name), "value");
+        schema.release.unwrap()(&raw mut schema);
+        let numbers = std::slice::from_raw_parts((*moved.buffers.add(1)).cast::<f64>(), 9);
+        assert_eq!((numbers[8], moved.null_count), (4.0, 1));
+        assert_eq!(*(*moved.buffers).cast::<u8>(), 0xf7);
+        moved.release.unwrap()(&raw mut moved);
+        assert!(moved.release.is_none());
+    }
+}

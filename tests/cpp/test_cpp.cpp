@@ -1,6 +1,7 @@
 // test_cpp.cpp - cognite.hpp against a service (in the test suite: the emulator, by tests/c/with_emulator.sh).
 #include <atomic>
 #include <cognite/cognite.hpp>
+#include <cognite/datapoints.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -270,6 +271,41 @@ void sight(const cognite::client& client, const std::string& base) {
   CHECK(refused);
 }
 
+void datapoints(cognite::client& client) {
+  const std::string name = "cpp-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
+  const std::int64_t times[] = {1700000000000, 1700000001000, 1700000002000};
+  const double values[] = {1.5, -2, 4};
+  cognite::points points;
+  points.add(name, times, values, 3);
+  CHECK(points.count() == 3);
+  CHECK(points.insert(client, {}, R"({"timeSeries": {"unit": "bar"}})").body().find("\"created\":1") != std::string_view::npos);
+  const std::string query = R"({"externalId": ")" + name + R"("})";
+  cognite::columns read = cognite::read(client, query, {std::chrono::seconds(20), nullptr});
+  CHECK(read.series() == 1 && read.count(0) == 3 && read.item(0) == 0 && read.is_there(0, 2) && !read.is_there(0, 3));
+  double sum = 0;
+  for (double value : read.numbers(0)) sum += value;
+  CHECK(sum == 3.5 && read.timestamps(0)[2] == times[2] && read.status_codes(0).empty() && read.text(0, 0).empty());
+  CHECK(read.info(0).find("\"unit\":\"bar\"") != std::string_view::npos);
+  ArrowSchema schema;
+  ArrowArray array;
+  read.export_arrow(0, schema, array);
+  CHECK(array.length == 3 && schema.n_children == 2);
+  array.release(&array);
+  schema.release(&schema);
+  cognite::column_pages pages(client, query);
+  auto page = pages.next();
+  CHECK(page && page->count(0) == 3 && !pages.next());
+  CHECK(cognite::read_latest(client, query).numbers(0)[0] == 4);
+  CHECK(cognite::read_synthetic(client, R"({"expression": "TS{externalId=')" + name + R"('} * 2"})").numbers(0)[1] == -4);
+  bool refused = false;
+  try {
+    cognite::subscription(client, R"({"externalId": "none", "pollTimeoutSeconds": 0})").next();
+  } catch (const cognite::error& e) {
+    refused = e.status() == COGNITE_ERR_NOT_FOUND || e.status() == COGNITE_ERR_API;
+  }
+  CHECK(refused);
+}
+
 }  // namespace
 
 int main() {
@@ -284,6 +320,7 @@ int main() {
     callbacks(client, base);
     providers(client, base);
     queues(client, base);
+    datapoints(client);
     sight(client, base);
   }
   std::cout << passed << " passed, " << failed << " failed" << std::endl;

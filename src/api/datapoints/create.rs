@@ -17,7 +17,7 @@ use crate::api::outgoing::{Outgoing, Payload};
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
 use crate::http::Response;
-use crate::runtime::CancelToken;
+use crate::runtime::{self, CancelToken};
 
 /// Most series of one request that makes them.
 const MAX_SERIES: usize = 1000;
@@ -171,7 +171,7 @@ impl Creator {
                 if self.deadline.saturating_duration_since(Instant::now()) <= pause {
                     return Err(error);
                 }
-                tokio::time::sleep(pause).await;
+                self.rest(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
@@ -183,6 +183,22 @@ impl Creator {
                     Err(e) => return Err(not_made(e)),
                 }
             }
+        }
+    }
+
+    /// Ends at once when nothing more is to be sent; the next request tells so.
+    async fn rest(&self, pause: Duration) {
+        let stopping = runtime::stopping();
+        let cancelled = async {
+            match &self.cancel {
+                Some(token) => token.triggered().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancelled => {}
+            () = stopping.triggered() => {}
         }
     }
 

@@ -215,7 +215,10 @@ impl Plan {
             if !reading.goes_on(&points) {
                 return Err(decode("its points are not behind those of the page before"));
             }
+            // A service that gives more than was asked for does not make the pages longer than the limit.
+            let left = usize::try_from(reading.remaining()).unwrap_or(usize::MAX);
             more.extend(next_asked(reading, a, item, &got)?);
+            points.truncate(left);
             if !points.is_empty() {
                 series.push(reading.page(points));
             }

@@ -37,7 +37,8 @@ fn what_is_written_is_read_bit_for_bit() {
                 false => rng.i64(1 << 35..=super::super::time::LAST),
             })
             .collect();
-        let numbers: Vec<f64> = (0..n).map(|_| f64::from_bits(rng.u64(..))).collect();
+        let numbers: Vec<f64> =
+            (0..n).map(|_| if rng.u8(0..9) == 0 { -0.0 } else { f64::from_bits(rng.u64(..)) }).collect();
         let text = "æøå".repeat(n);
         let offsets: Vec<i64> = (0..=n as i64).map(|n| n * 6).collect();
         let status: Vec<u32> = (0..n).map(|_| rng.choice([0, 0, 0x4000_0000, 0x8000_0000]).unwrap()).collect();

@@ -163,8 +163,9 @@ impl Granularity {
                 let step = unit * count;
                 let start = start.div_euclid(*unit) * unit;
                 let buckets = (i128::from(end) - i128::from(start) + i128::from(step) - 1).div_euclid(i128::from(step));
-                let end = i128::from(start) + buckets * i128::from(step);
-                (start, i64::try_from(end).unwrap_or(i64::MAX))
+                let widened = i128::from(start) + buckets * i128::from(step);
+                // The service takes no time past the last; its last bucket may be a short one.
+                (start, i64::try_from(widened).ok().filter(|e| *e <= LAST + 1).unwrap_or(end))
             }
         }
     }

@@ -124,7 +124,8 @@ impl Reading {
         if self.query.aggregates.is_empty() { MAX_RAW } else { MAX_AGGREGATES }
     }
 
-    fn remaining(&self) -> u64 {
+    /// How many points are still wanted.
+    pub fn remaining(&self) -> u64 {
         self.query.limit.map_or(u64::MAX, |l| l.saturating_sub(self.received))
     }
 
@@ -201,10 +202,18 @@ impl Reading {
     }
 
     pub fn keep_outside(&mut self, points: &Points) {
-        for at in 0..points.len() {
-            let before = points.timestamps.get(at).is_some_and(|t| *t < self.query.start);
-            let side = if before { &mut self.before } else { &mut self.after };
-            side.append(&points.slice(at, at + 1));
+        for (at, time) in points.timestamps.iter().enumerate() {
+            let side = if *time < self.query.start {
+                &mut self.before
+            } else if *time >= self.query.end {
+                &mut self.after
+            } else {
+                // Inside: another request brings it.
+                continue;
+            };
+            if side.is_empty() {
+                side.append(&points.slice(at, at + 1));
+            }
         }
     }
 
@@ -226,8 +235,8 @@ impl Reading {
         }
         let start = if even { next } else { asked.start };
         // What this page covered of its window tells how many more there are.
-        let covered = (next - asked.start).max(1);
-        let rest = (asked.end - next).max(0);
+        let covered = next.saturating_sub(asked.start).max(1);
+        let rest = asked.end.saturating_sub(next).max(0);
         let more = u64::try_from(i128::from(rest) * i128::from(count) / i128::from(covered)).unwrap_or(u64::MAX);
         let most = self.most();
         // One that filled a request of its own has the next for itself too.
@@ -359,6 +368,32 @@ mod tests {
         assert_eq!(r(r#"{"id":1,"start":0,"end":432000000,"limit":7}"#), [(0, 5 * day, 7)]);
         assert_eq!(r(r#"{"id":1,"start":0,"end":432000000,"aggregates":"max","granularity":"1s"}"#).len(), 5);
         assert_eq!(r(r#"{"id":1,"start":0,"end":432000000,"aggregates":"max","granularity":"1h"}"#).len(), 1);
+    }
+
+    #[test]
+    fn times_at_the_ends_of_the_numbers_do_no_harm() {
+        for text in [
+            r#"{"id":1,"start":-2208988800000,"end":-2208988700000,"aggregates":"max","granularity":"1mo"}"#,
+            r#"{"id":1,"start":-2208988800000,"end":4102444800000}"#,
+        ] {
+            for last in [i64::MIN, i64::MAX, 0] {
+                let mut r = reading(text);
+                let asked = r.begin(0, 1, 100).remove(0);
+                let _ = r.taken(&asked, 100, last, Some("c".into()));
+            }
+        }
+    }
+
+    #[test]
+    fn of_points_outside_one_is_kept_on_each_side() {
+        let mut r = reading(r#"{"id":1,"start":10,"end":20,"includeOutsidePoints":true}"#);
+        let mut points = Points::default();
+        for t in [3, 9, 10, 15, 20, 30] {
+            points.timestamps.push(t);
+            points.numbers.push(0.0);
+        }
+        r.keep_outside(&points);
+        assert_eq!((&r.before.timestamps[..], &r.after.timestamps[..]), (&[3][..], &[20][..]));
     }
 
     #[test]

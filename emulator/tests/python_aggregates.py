@@ -76,7 +76,12 @@ def times(rng, count):
     for _ in range(count):
         out.append(at)
         at += rng.choice([1, rng.randrange(1, step), step, rng.randrange(1, step * 10)])
-    return out
+    if rng.random() < 0.5:
+        # Datapoints where buckets begin and end are what is easily got wrong.
+        snap = rng.choice([1000, 60_000, 1_800_000, 3_600_000])
+        first = out[0] // snap if out else 0
+        out = [snap * (first + n + rng.choice([0, 0, n])) for n in range(count)]
+    return sorted(set(out))
 
 
 def code_of(rng, clean):
@@ -87,7 +92,7 @@ def numbers(rng):
     clean = rng.random() < 0.3
     kind = rng.choice(["walk", "equal", "wild"])
     value, points = rng.uniform(-50, 50), []
-    for t in times(rng, rng.choice([0, 1, 2, 3, 8, 30, 60])):
+    for t in times(rng, rng.choice([0, 1, 2, 3, 8, 30, 60, 60])):
         if kind == "walk":
             value += rng.uniform(-3, 3)
         elif kind == "wild":
@@ -158,7 +163,7 @@ def judge(name, have, want, scale, where):
 
 def aggregates(rng, emulator, client, series, id):
     start, end, granularity, zone, rules = question(rng, series.points)
-    names = rng.sample(NUMBERS + COUNTS + EXTREMES, rng.choice([1, 2, 5, 18]))
+    names = rng.sample(NUMBERS + COUNTS + EXTREMES, rng.choice([1, 6, 18, 18]))
     want = exact(series, start, end, granularity, zone, rules, names)
     item = {"id": id, "start": start, "end": end, "granularity": granularity, "aggregates": names, "includeStatus": True,
             "limit": rng.choice([1, 3, 100]) if len(want) < 50 else 100, **rules}
@@ -291,8 +296,8 @@ def state_series(rng, emulator, client, name):
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 25
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 2
     start = json.loads(os.environ["EMULATOR"])
     global_config.disable_pypi_version_check = True
     credentials = OAuthClientCredentials(token_url=start["token_url"], client_id=start["client_id"],

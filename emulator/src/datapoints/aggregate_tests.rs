@@ -146,3 +146,10 @@ fn states_last_until_the_next_datapoint() {
     let first = bucket(&s, IGNORE, false, -10, 5);
     assert_eq!(first.states, [sum(7, 1, 1, 10)]);
 }
+
+#[test]
+fn a_jump_at_the_end_is_the_next_buckets() {
+    let s = series(&[(0, 1.0), (10, 5.0), (20, 5.0)], &[]);
+    check(&bucket(&s, IGNORE, true, 0, 10), Aggregate::TotalVariation, Some(0.0));
+    check(&bucket(&s, IGNORE, true, 10, 20), Aggregate::TotalVariation, Some(4.0));
+}

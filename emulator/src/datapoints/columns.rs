@@ -179,4 +179,45 @@ mod tests {
             assert!(read(bad, |_, _, _| Ok(())).is_err(), "{bad:?}");
         }
     }
+
+    /// What is accepted means what prost takes it for.
+    #[test]
+    fn changed_bytes_are_read_as_prost_reads_them() {
+        let point = |n: i64| proto::NumericDatapoint {
+            timestamp: n * 1_000_003,
+            value: n as f64 * 0.1,
+            status: (n % 3 == 0).then(|| proto::Status { code: 0x8000_0000, symbol: "Bad".into() }),
+            null_value: n % 6 == 0,
+        };
+        let whole = proto::NumericDatapoints { datapoints: (0..6).map(point).collect() }.encode_to_vec();
+        let (mut seed, mut accepted) = (1_u64, 0);
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        for _ in 0..50_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = random(256) as u8;
+            }
+            bytes.truncate(bytes.len() - random(2) * random(40));
+            let mut found = Vec::new();
+            let read = read(&bytes, |t, v, code| {
+                found.push((t, v.map(f64::to_bits), code));
+                Ok(())
+            });
+            if read.is_err() {
+                continue;
+            }
+            accepted += 1;
+            let official = proto::NumericDatapoints::decode(&bytes[..]).unwrap().datapoints.into_iter().map(|p| {
+                let (code, symbol) = parts(p.status);
+                let code = status::parse(code, symbol.as_deref()).unwrap();
+                (p.timestamp, (!p.null_value).then_some(p.value.to_bits()), code)
+            });
+            assert_eq!(found, official.collect::<Vec<_>>(), "{bytes:?}");
+        }
+        assert!(accepted > 5_000, "{accepted}");
+    }
 }

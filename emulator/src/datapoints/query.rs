@@ -85,13 +85,15 @@ impl Query {
         };
         let mut aggregates = Vec::new();
         if let Some(list) = get("aggregates") {
-            let list = list.as_array().ok_or_else(|| ApiError::bad("aggregates must be a list"))?;
+            let list = list.as_array().filter(|l| !l.is_empty());
+            let list = list.ok_or_else(|| ApiError::bad("aggregates must be a list that is not empty"))?;
             for name in list {
                 let found = name.as_str().and_then(Aggregate::parse);
                 let found = found.ok_or_else(|| ApiError::bad(format!("Unknown aggregate: {name}")))?;
-                if !aggregates.contains(&found) {
-                    aggregates.push(found);
+                if aggregates.contains(&found) {
+                    return Err(ApiError::bad(format!("The aggregate {name} is given more than once")));
                 }
+                aggregates.push(found);
             }
         }
         let granularity = text("granularity")?.map(Granularity::parse).transpose()?;

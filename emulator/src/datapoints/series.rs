@@ -48,6 +48,9 @@ pub struct Batch {
 /// A long string counts as several datapoints against the ceiling.
 const BYTES_PER_DATAPOINT: u64 = 16;
 
+/// Elements of a column that is small.
+const SMALL: usize = 1 << 16;
+
 impl Batch {
     pub fn new(kind: Kind) -> Self {
         Self { ts: Vec::new(), values: Values::new(kind), marks: Vec::new() }
@@ -187,10 +190,12 @@ impl Series {
     }
 }
 
-/// Makes room without taking twice of what there is: columns are most of the memory.
+/// Makes room without taking twice of what there is: columns are most of the memory. Large ones are moved by the page,
+/// small ones byte by byte, so these grow in larger steps.
 fn grow<T>(column: &mut Vec<T>, more: usize) {
     if column.capacity() - column.len() < more {
-        column.reserve_exact(more.max(column.len() / 8));
+        let part = if column.len() < SMALL { 4 } else { 8 };
+        column.reserve_exact(more.max(column.len() / part));
     }
 }
 

@@ -72,7 +72,7 @@ impl Granularity {
             "m" | "minute" | "minutes" => (Unit::Fixed(MINUTE), 120),
             "h" | "hour" | "hours" => (Unit::Fixed(HOUR), 100_000),
             "d" | "day" | "days" => (Unit::Fixed(DAY), 100_000),
-            "mo" | "month" | "months" => (Unit::Month, 12_000),
+            "mo" | "month" | "months" => (Unit::Month, 100_000),
             _ => return Err(wrong()),
         };
         if !(1..=max).contains(&count) {

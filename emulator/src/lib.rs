@@ -25,11 +25,11 @@ mod datapoints;
 mod error;
 mod faults;
 mod generic;
-mod http;
 mod journal;
 mod login;
 mod login_pages;
 mod models;
+mod offline;
 mod page;
 mod raw;
 mod resources;
@@ -37,10 +37,13 @@ mod routes;
 mod seed;
 mod server;
 mod state;
+mod surround;
 mod tls;
 mod wire;
 
+pub use axum::http;
 pub use config::{Config, Limits};
 /// The binary messages, for tests that speak protobuf.
 pub use datapoints::proto;
+pub use offline::Offline;
 pub use server::{Server, start};

@@ -120,7 +120,7 @@ impl Logins {
     ) -> Result<Approved, Refusal> {
         let wrong = |what| (400, "invalid_grant", what);
         let kept = self.codes.remove(code).ok_or(wrong("The code is unknown or was used"))?;
-        if now > kept.until {
+        if now >= kept.until {
             return Err(wrong("The code has expired"));
         }
         if kept.client_id != client_id || kept.redirect_uri != redirect_uri {
@@ -161,7 +161,7 @@ impl Logins {
         ))?;
         let previous = device.asked.replace(now);
         let answer = device.answer;
-        if now > device.until {
+        if now >= device.until {
             self.devices.remove(device_code);
             return Err((400, "expired_token", "The device_code has expired"));
         }

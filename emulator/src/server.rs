@@ -17,9 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use crate::contract::Contract;
-use crate::http::respond;
 use crate::routes::router;
 use crate::state::State;
+use crate::surround::respond;
 use crate::tls::Tls;
 use crate::wire::{Connection, Wire};
 
@@ -44,7 +44,7 @@ pub async fn start(config: Config) -> io::Result<Server> {
 }
 
 /// The state an emulator begins with.
-fn prepared(config: Config) -> io::Result<State> {
+pub fn prepared(config: Config) -> io::Result<State> {
     let contract = config.openapi.as_deref().map(Contract::load).transpose().map_err(io::Error::other)?;
     let tls = config.tls.then(|| Tls::new(&config.host, config.tls_dir.as_deref())).transpose()?;
     let faults = config.faults.as_deref().map(std::fs::read).transpose()?;

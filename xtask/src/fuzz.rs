@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the targets of fuzz/, each for a while, on the nightly compiler with libFuzzer and the address
+//! `cargo xtask fuzz`: the targets of fuzz/ and emulator/fuzz/, each for a while, on the nightly compiler with libFuzzer and the address
 //! sanitizer. What is found is a failure. With --keep, the inputs that reach most become the corpus that `cargo test`
 //! replays.
 
@@ -36,7 +36,9 @@ pub fn command(args: &[String]) -> Res<()> {
     let chosen = if names.is_empty() { all } else { names };
     setup::nightly(&["rust-src"])?;
     setup::cargo_program("cargo-fuzz")?;
-    build()?;
+    for folder in chosen.iter().map(|name| folder(name)).collect::<BTreeSet<_>>() {
+        build(&folder)?;
+    }
     let mut done = Vec::new();
     for name in &chosen {
         println!("\n--- {name}, {seconds} s");
@@ -49,21 +51,29 @@ pub fn command(args: &[String]) -> Res<()> {
     Ok(())
 }
 
-fn folder() -> PathBuf {
-    sh::root().join("fuzz")
+/// The library's targets, and the emulator's.
+const FOLDERS: [&str; 2] = ["fuzz", "emulator/fuzz"];
+
+/// The one that has a target.
+fn folder(name: &str) -> PathBuf {
+    let all = FOLDERS.map(|f| sh::root().join(f));
+    let has = |f: &&PathBuf| f.join("fuzz_targets").join(name).with_extension("rs").is_file();
+    all.iter().find(has).unwrap_or(&all[0]).clone()
 }
 
-/// The programs of fuzz/fuzz_targets.
+/// The programs of the folders' fuzz_targets.
 fn targets() -> Res<Vec<String>> {
-    let files = sh::files(&folder().join("fuzz_targets"), "rs")?;
-    let names: Vec<String> =
-        files.iter().filter_map(|f| f.file_stem().map(|s| s.to_string_lossy().into_owned())).collect();
+    let mut names: Vec<String> = Vec::new();
+    for folder in FOLDERS {
+        let files = sh::files(&sh::root().join(folder).join("fuzz_targets"), "rs")?;
+        names.extend(files.iter().filter_map(|f| f.file_stem().map(|s| s.to_string_lossy().into_owned())));
+    }
     if names.is_empty() { Err("fuzz: no targets".into()) } else { Ok(names) }
 }
 
-fn build() -> Res<()> {
+fn build(folder: &Path) -> Res<()> {
     let mut c = Command::new("cargo");
-    c.current_dir(folder()).args(["+nightly", "fuzz", "build", "--target-dir"]).arg(sh::target().join("fuzz"));
+    c.current_dir(folder).args(["+nightly", "fuzz", "build", "--target-dir"]).arg(sh::target().join("fuzz"));
     // This program was started by another compiler, whose choice must not be inherited.
     c.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("CARGO_TARGET_DIR").env_remove("RUSTC");
     sh::run(&mut c)
@@ -85,7 +95,7 @@ fn run(name: &str, seconds: u32) -> Res<String> {
     let mut c = Command::new(program(name));
     c.arg(format!("-max_total_time={seconds}")).args(["-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]);
     c.arg("-max_len=8192").arg(format!("-artifact_prefix={}/", found.display()));
-    c.arg(&work).arg(folder().join("corpus").join(name)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    c.arg(&work).arg(folder(name).join("corpus").join(name)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
     let status = c.status().map_err(|e| format!("{}: {e}", sh::words(&c)))?;
     let said = String::from_utf8_lossy(&fs::read(&log).map_err(|e| e.to_string())?).into_owned();
     if !status.success() {
@@ -108,7 +118,7 @@ fn run(name: &str, seconds: u32) -> Res<String> {
 
 /// Writes the corpus anew: of all inputs the few that together reach most, and what was added by hand.
 fn keep_best(name: &str) -> Res<String> {
-    let (work, corpus) = (working_corpus(name)?, folder().join("corpus").join(name));
+    let (work, corpus) = (working_corpus(name)?, folder(name).join("corpus").join(name));
     let (merged, control) = (sh::scratch(&format!("fuzz-merged/{name}"))?, work.with_extension("control"));
     for old in [&merged, &control] {
         let _ = if old.is_dir() { fs::remove_dir_all(old) } else { fs::remove_file(old) };

@@ -26,6 +26,8 @@ pub struct Config {
     pub seed: Option<String>,
     /// Milliseconds since the epoch that the emulator's clock shows at the start.
     pub clock: Option<i64>,
+    /// Milliseconds that lists, searches and aggregates are behind what was written.
+    pub lag_ms: u32,
     /// Requests the journal keeps.
     pub journal: usize,
     pub limits: Limits,
@@ -65,6 +67,7 @@ impl Default for Config {
             tls_dir: None,
             faults: None,
             seed: None,
+            lag_ms: 0,
             clock: None,
             journal: 1000,
             limits: Limits::default(),

@@ -23,6 +23,7 @@ Usage: cognite-emulator [options]
   --tls-dir FOLDER        the same, and its certificate is written to FOLDER/ca.pem
   --faults FILE           fault rules there are from the start (JSON, as POST /_emulator/faults takes them)
   --seed demo[:NUMBER]    begin with a plant: assets, time series with three days of data, and more
+  --lag MS                lists, searches and aggregates see what was written so much later; reads by id at once (0)
   --clock MS              what the emulator's clock shows at the start, in milliseconds since the epoch (now)
   --journal N             most requests kept in the journal (1000)
   --token TEXT            a token that is always valid (none)
@@ -75,6 +76,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
                 config.tls_dir = Some(value()?.into());
             }
             "--faults" => config.faults = Some(value()?.into()),
+            "--lag" => config.lag_ms = number(&name, &value()?)?,
             "--seed" => config.seed = Some(value()?),
             "--clock" => config.clock = Some(number(&name, &value()?)?),
             "--journal" => config.journal = number(&name, &value()?)?,

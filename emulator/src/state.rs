@@ -48,10 +48,13 @@ pub struct Data {
     resources: u64,
     bytes: u64,
     limits: Limits,
+    /// Milliseconds that lists and searches are behind.
+    pub lag: i64,
 }
 
 impl Data {
-    fn new(limits: Limits) -> Self {
+    fn new(config: &Config) -> Self {
+        let limits = config.limits.clone();
         Self {
             tables: HashMap::new(),
             children: HashMap::new(),
@@ -68,6 +71,7 @@ impl Data {
             resources: 0,
             bytes: 0,
             limits,
+            lag: i64::from(config.lag_ms),
         }
     }
 
@@ -85,7 +89,13 @@ impl Data {
 
     /// The table, made if it is not there; its rows are named by these fields.
     pub fn keyed_table(&mut self, path: &str, key: &'static [&'static str]) -> &mut Table {
-        self.tables.entry(path.to_owned()).or_insert_with(|| Table::with_key(key))
+        let lag = self.lag;
+        self.tables.entry(path.to_owned()).or_insert_with(|| Table::new(key, lag))
+    }
+
+    /// The time up to which lists and searches see what was written.
+    pub fn horizon(&self) -> i64 {
+        now_ms().saturating_sub(self.lag)
     }
 
     /// Takes room for rows, or says that there is none.
@@ -147,14 +157,14 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, contract: Option<Contract>, tls: Option<Tls>) -> Self {
-        let (limits, journal) = (config.limits.clone(), config.journal);
+        let (data, journal) = (Data::new(&config), config.journal);
         Self {
             config,
             contract,
             tls,
             clock: Clock::default(),
             snapshots: Mutex::default(),
-            data: RwLock::new(Data::new(limits)),
+            data: RwLock::new(data),
             auth: Mutex::default(),
             journal: Mutex::new(Journal::new(journal)),
             faults: Mutex::default(),
@@ -231,7 +241,7 @@ impl State {
     /// Forgets all data and faults, and the journal with the violations if it is not to be kept. Tokens stay valid, so
     /// a running client can go on.
     pub fn reset(&self, keep_journal: bool) {
-        *self.write() = Data::new(self.config.limits.clone());
+        *self.write() = Data::new(&self.config);
         *self.faults() = Faults::default();
         *self.access() = None;
         self.clock.reset();

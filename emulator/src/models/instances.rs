@@ -311,7 +311,9 @@ pub fn in_view<'a>(eval: &Eval<'a>, body: &Object) -> Result<(Object, Vec<&'a In
     let edge = text(body, "instanceType") == "edge";
     let found = filtered(eval, eval.data.instances.of_type(edge), body.get("filter"), std::slice::from_ref(&view))?;
     let mut kept = Vec::new();
-    for row in found {
+    // Search and aggregates may be behind; then they do not know the newest.
+    let seen = eval.data.horizon();
+    for row in found.into_iter().filter(|row| row.created <= seen) {
         if text_match(eval, row, &view, body)? {
             kept.push(row);
         }

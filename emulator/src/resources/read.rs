@@ -8,7 +8,7 @@ use super::advanced::{compare, lookup, parse, path};
 use super::filters::Matcher;
 use super::kinds::Kind;
 use super::special;
-use super::table::Object;
+use super::table::{Object, Table};
 use super::write::resolve;
 use crate::cursor;
 use crate::error::{ApiError, Result};
@@ -63,13 +63,14 @@ pub fn list(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let after = body.get("cursor").and_then(Value::as_str).filter(|c| !c.is_empty());
     let sorted = sort_keys(body)?;
     let Some(table) = data.table(kind.path) else { return Ok(json!({ "items": [] })) };
+    let listed = table.listed();
     let in_part = |id: i64| part.is_none_or(|(p, n)| id.rem_euclid(n) == p);
     let mut items = Vec::new();
     let mut next = None;
     if sorted.is_empty() {
         let after = after.map(|c| cursor::decode("l", c)).transpose()?.unwrap_or(i64::MIN);
         let mut last = after;
-        for (id, row) in table.rows.range(after.saturating_add(1)..) {
+        for (id, row) in listed.range(after.saturating_add(1)..) {
             if !in_part(*id) || !matcher.matches(*id, &row.value) {
                 continue;
             }
@@ -77,17 +78,17 @@ pub fn list(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
                 next = Some(cursor::encode("l", last));
                 break;
             }
-            items.extend(special::present(data, kind, *id, aggregates));
+            items.push(special::dressed(data, kind, *id, &row.value, aggregates));
             last = *id;
         }
     } else {
         let skip = after.map(|c| cursor::decode("s", c)).transpose()?.unwrap_or(0).max(0);
-        let rows = table.rows.iter().filter(|(id, row)| in_part(**id) && matcher.matches(**id, &row.value));
+        let rows = listed.iter().filter(|(id, row)| in_part(**id) && matcher.matches(**id, &row.value));
         let mut rows: Vec<(i64, &Object)> = rows.map(|(id, row)| (*id, &row.value)).collect();
         rows.sort_by(|a, b| order(&sorted, a.1, b.1));
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        for (id, _) in rows.iter().skip(skip).take(limit) {
-            items.extend(special::present(data, kind, *id, aggregates));
+        for (id, row) in rows.iter().skip(skip).take(limit) {
+            items.push(special::dressed(data, kind, *id, row, aggregates));
         }
         let end = skip.saturating_add(limit);
         if rows.len() > end {
@@ -187,15 +188,18 @@ pub fn search(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
             })
         })
     };
-    let rows = data.table(kind.path).into_iter().flat_map(|t| t.rows.iter());
+    let listed = data.table(kind.path).map(Table::listed);
+    let rows = listed.iter().flat_map(|rows| rows.iter());
     let rows = rows.filter(|(id, row)| matcher.matches(**id, &row.value) && hit(&row.value));
-    let items: Vec<Value> = rows.take(limit).filter_map(|(id, _)| special::present(data, kind, *id, false)).collect();
+    let items: Vec<Value> =
+        rows.take(limit).map(|(id, row)| special::dressed(data, kind, *id, &row.value, false)).collect();
     Ok(json!({ "items": items }))
 }
 
 pub fn aggregate(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let matcher = Matcher::new(data, kind, body.get("filter"), body.get("advancedFilter"))?;
-    let all = data.table(kind.path).into_iter().flat_map(|t| t.rows.iter());
+    let listed = data.table(kind.path).map(Table::listed);
+    let all = listed.iter().flat_map(|rows| rows.iter());
     let rows = all.filter(|(id, row)| matcher.matches(**id, &row.value)).map(|(_, row)| &row.value);
     aggregate_rows(&rows.collect::<Vec<_>>(), body)
 }

@@ -273,7 +273,13 @@ pub fn after_delete(data: &mut Data, kind: &Kind, id: i64, row: Option<&Object>)
 
 /// A row as it is answered.
 pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: bool) -> Option<Value> {
-    let mut value = data.table(kind.path)?.get(id)?.clone();
+    let row = data.table(kind.path)?.get(id)?;
+    Some(dressed(data, kind, id, row, aggregates))
+}
+
+/// A row with what is not kept in it.
+pub fn dressed(data: &Data, kind: &Kind, id: i64, row: &Object, aggregates: bool) -> Value {
+    let mut value = row.clone();
     if kind.special == Special::Asset {
         let parent = value.get("parentId").and_then(Value::as_i64);
         if let Some(name) = parent.and_then(|p| data.table("assets")?.get(p)?.get("externalId").cloned()) {
@@ -292,7 +298,7 @@ pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: bool) -> Option<Va
             value.insert("aggregates".into(), json!({"childCount": children, "depth": depth, "path": path}));
         }
     }
-    Some(Value::Object(value))
+    Value::Object(value)
 }
 
 /// Both ends of relationships, where they are there.

@@ -1,9 +1,11 @@
 //! Rows of one kind, and the identifiers that name them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
+use crate::clock::now_ms;
 use crate::error::{ApiError, Result};
 
 pub type Object = Map<String, Value>;
@@ -23,17 +25,49 @@ pub struct Table {
     key: &'static [&'static str],
     by_name: HashMap<String, i64>,
     by_instance: HashMap<(String, String), i64>,
+    /// Milliseconds that lists are behind.
+    lag: i64,
+    /// What rows were before they changed, and when, for as long as lists show it.
+    before: VecDeque<(i64, i64, Option<Row>)>,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self::with_key(EXTERNAL_ID)
+        Self::new(EXTERNAL_ID, 0)
     }
 }
 
 impl Table {
-    pub fn with_key(key: &'static [&'static str]) -> Self {
-        Self { rows: BTreeMap::new(), key, by_name: HashMap::new(), by_instance: HashMap::new() }
+    pub fn new(key: &'static [&'static str], lag: i64) -> Self {
+        let (by_name, by_instance) = (HashMap::new(), HashMap::new());
+        Self { rows: BTreeMap::new(), key, by_name, by_instance, lag, before: VecDeque::new() }
+    }
+
+    /// The rows as lists and searches see them.
+    pub fn listed(&self) -> Cow<'_, BTreeMap<i64, Row>> {
+        let seen = now_ms() - self.lag;
+        if self.lag == 0 || self.before.back().is_none_or(|(at, _, _)| *at <= seen) {
+            return Cow::Borrowed(&self.rows);
+        }
+        let mut rows = self.rows.clone();
+        for (_, id, row) in self.before.iter().rev().take_while(|(at, _, _)| *at > seen) {
+            match row {
+                Some(row) => rows.insert(*id, row.clone()),
+                None => rows.remove(id),
+            };
+        }
+        Cow::Owned(rows)
+    }
+
+    fn remember(&mut self, id: i64, old: Option<Row>) {
+        if self.lag == 0 {
+            return;
+        }
+        let now = now_ms();
+        self.before.push_back((now, id, old));
+        while self.before.front().is_some_and(|(at, _, _)| *at < now - self.lag) {
+            self.before.pop_front();
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (i64, &Object)> {
@@ -58,7 +92,8 @@ impl Table {
 
     /// Inserts or replaces, keeping the external id index. Returns the weight of what was there before.
     pub fn put(&mut self, id: i64, value: Object, weight: u64) -> u64 {
-        let old = self.remove(id);
+        let old = self.take(id);
+        self.remember(id, old.clone());
         if let Some(name) = name(self.key, &value) {
             self.by_name.insert(name, id);
         }
@@ -70,6 +105,12 @@ impl Table {
     }
 
     pub fn remove(&mut self, id: i64) -> Option<Row> {
+        let old = self.take(id)?;
+        self.remember(id, Some(old.clone()));
+        Some(old)
+    }
+
+    fn take(&mut self, id: i64) -> Option<Row> {
         let row = self.rows.remove(&id)?;
         if let Some(name) = name(self.key, &row.value)
             && self.by_name.get(&name) == Some(&id)

@@ -28,9 +28,10 @@ const LETTERS: [char; 3] = ['P', 'J', 'L'];
 pub fn command(args: &[String]) -> Res<()> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["js"] => js_step(),
+        ["throughput"] => crate::throughput::command(),
         ["compared"] => compared(false),
         ["compared", "--write"] => compared(true),
-        _ => Err("emulator: js, compared, or compared --write".into()),
+        _ => Err("emulator: js, throughput, compared, or compared --write".into()),
     }
 }
 

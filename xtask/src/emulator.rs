@@ -7,6 +7,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -34,8 +35,11 @@ impl Emulator {
     /// With further options of its command line.
     pub fn with(options: &[&str]) -> Res<Emulator> {
         sh::run(sh::cargo().args(["build", "--quiet", "--package", "cognite-emulator"]))?;
-        let program = sh::target().join("debug/cognite-emulator");
-        let mut command = Command::new(&program);
+        Self::of(&sh::target().join("debug/cognite-emulator"), options)
+    }
+
+    pub fn of(program: &Path, options: &[&str]) -> Res<Emulator> {
+        let mut command = Command::new(program);
         command.arg("--exit-with-parent").args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
         let out = child.stdout.take().ok_or("the emulator has no standard output")?;
@@ -85,6 +89,28 @@ impl Emulator {
     pub fn post(&self, token: &str, path: &str, body: &str) -> Res<String> {
         let headers = format!("authorization: Bearer {token}\r\n");
         self.http("POST", &format!("/api/v1/projects/{}{path}", self.said("project")), &headers, body)
+    }
+
+    /// Seconds of CPU it took so far.
+    pub fn cpu(&self) -> Res<f64> {
+        let stat = self.proc("stat")?;
+        // The name in brackets may have spaces; after it the 12th and 13th fields are ticks of user and system time.
+        let fields: Vec<f64> =
+            stat.rsplit(')').next().unwrap_or("").split(' ').filter_map(|f| f.parse().ok()).collect();
+        let ticks = fields.get(10).zip(fields.get(11)).ok_or("no times in stat")?;
+        Ok((ticks.0 + ticks.1) / 100.0)
+    }
+
+    /// Bytes of memory it has.
+    pub fn memory(&self) -> Res<u64> {
+        let statm = self.proc("statm")?;
+        let pages: Option<u64> = statm.split(' ').nth(1).and_then(|n| n.parse().ok());
+        Ok(pages.ok_or("no size in statm")? * 4096)
+    }
+
+    fn proc(&self, name: &str) -> Res<String> {
+        let file = format!("/proc/{}/{name}", self.child.id());
+        std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))
     }
 
     fn http(&self, method: &str, path: &str, headers: &str, body: &str) -> Res<String> {

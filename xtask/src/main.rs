@@ -19,6 +19,7 @@ mod ledger;
 mod setup;
 mod sh;
 mod steps;
+mod throughput;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ cargo xtask COMMAND
       [--recorded]           compare with that file instead of running the SDK
       [--only TEXT] [--verbose]
   emulator js            flows of the official JavaScript SDK against the emulator
+  emulator throughput   requests and datapoints a second, and memory, beside a server that only answers
   emulator compared [--write]
                         which operations of the emulator the SDKs and the library call: hold emulator/tests/compared.txt and the
                         table in its README against that, or write them

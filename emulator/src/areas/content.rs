@@ -26,7 +26,7 @@ pub static SETS: &[Set] = &[Set {
     required: "annotatedResourceType annotatedResourceId annotationType creatingApp creatingAppVersion creatingUser data",
     filters: "annotatedResourceType annotatedResourceIds>annotatedResourceId annotationType creatingApp creatingAppVersion \
         creatingUser status data",
-    ops: "POST suggest=apply byids delete list update",
+    ops: "POST suggest=apply byids delete list update one",
     make: Some(|ctx, _, row| {
         if text(row, "annotatedResourceType") == "file"
             && ctx.data.table("files").and_then(|t| t.get(int(row, "annotatedResourceId")?)).is_none()

@@ -19,7 +19,7 @@ pub static SETS: &[Set] = &[Set {
     noun: "entity matching models",
     times: &["createdTime"],
     filters: "featureType classifier originalId name description",
-    ops: "byids delete update list one",
+    ops: "byids delete update list one GET",
     show: Some(|view, row| {
         progress(view, row);
         for inner in ["sources", "targets", "trueMatches"] {

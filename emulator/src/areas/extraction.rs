@@ -12,14 +12,14 @@ use crate::state::{Data, State, now_ms};
 const RUNS: &str = "extpipes/runs";
 const CONFIGS: &str = "extpipes/config";
 const JOBS: &str = "hostedextractors/jobs";
-const MEMBERS: &str = "GET:100 POST:10 byids:100 delete:100 update:10";
+const MEMBERS: &str = "GET:100 POST:10 byids:100 byIds=byids:100 delete:100 update:10";
 
 pub static SETS: &[Set] = &[
     Set {
         path: "extpipes",
         noun: "extraction pipelines",
         required: "externalId name dataSetId",
-        ops: "GET POST byids update delete",
+        ops: "GET POST byids update delete list one",
         created: 200,
         gone: Some(|ctx, _, row| {
             for table in [RUNS, CONFIGS] {

@@ -17,7 +17,7 @@ pub static SETS: &[Set] = &[
         times: &["createdTime"],
         required: "name fileId",
         filters: "name owner fileId status externalIdPrefix createdTime metadata runtime",
-        ops: "POST:1 byids:10 delete:10 list:10000",
+        ops: "POST:1 byids:10 delete:10 list:10000 GET one",
         make: Some(|ctx, _, row| {
             if ctx.data.table("files").and_then(|t| t.get(int(row, "fileId")?)).is_none() {
                 return Err(ApiError::missing("File not found", vec![json!({ "id": row.get("fileId") })]));
@@ -53,7 +53,7 @@ pub static SETS: &[Set] = &[
         times: &["createdTime"],
         required: "name cronExpression",
         filters: "name functionId functionExternalId FunctionId>functionId FunctionExternalId>functionExternalId createdTime cronExpression",
-        ops: "POST:1 byids:10000 delete:10000 list:10000",
+        ops: "POST:1 byids:10000 delete:10000 list:10000 GET one",
         make: Some(|ctx, _, row| {
             let name = row.get("functionExternalId").and_then(Value::as_str);
             let by_name = name.and_then(|n| ctx.data.table("functions")?.id_of(n));
@@ -78,7 +78,7 @@ pub static SETS: &[Set] = &[
         key: &[],
         parent: "functions",
         filters: "scheduleId status startTime endTime",
-        ops: "byids:10000 list",
+        ops: "byids:10000 list GET one",
         show: Some(show_call),
         ..SET
     },

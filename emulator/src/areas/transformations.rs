@@ -21,7 +21,7 @@ pub static SETS: &[Set] = &[
         noun: "transformations",
         required: "externalId name ignoreNullFields",
         filters: "isPublic conflictMode createdTime lastUpdatedTime dataSetIds>dataSetId tags",
-        ops: "POST byids update delete filter=list",
+        ops: "POST byids update delete filter=list GET",
         created: 200,
         make: Some(|_, _, row| {
             for (field, value) in [

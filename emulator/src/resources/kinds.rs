@@ -329,7 +329,7 @@ pub const KINDS: &[Kind] = &[
             filter("sourcesOrTargets", Test::EitherEnd),
         ],
         search: &[],
-        ops: &["create", "list", "byids", "update", "delete"],
+        ops: &["create", "list", "get", "byids", "update", "delete"],
         has_id: false,
         create_limit: 1000,
         created_status: 201,

@@ -7,7 +7,7 @@ mod datapoints;
 mod lab;
 mod list;
 mod measure;
-mod server;
+pub mod server;
 mod throttle;
 
 use crate::setup;

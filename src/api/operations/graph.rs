@@ -144,18 +144,16 @@ impl Set {
     fn take(&mut self, page: &mut Page, limit: usize, http_status: u16) -> Result<(), Error> {
         let items = page.of(&self.name, http_status)?;
         self.walk.step(page.cursor(&self.name, http_status)?, http_status)?;
-        for item in items {
+        // What is only passed through is not kept, and has no limit: what starts from it has.
+        for item in items.into_iter().filter(|_| self.wanted) {
             if self.from.is_some() && name_of(&item).is_some_and(|name| !self.seen.insert(name)) {
                 continue;
             }
-            // What is only passed through has no limit: what starts from it has.
-            if self.wanted && self.items.len() >= limit {
+            if self.items.len() >= limit {
                 self.more = true;
                 break;
             }
-            if self.wanted {
-                self.items.push(item);
-            }
+            self.items.push(item);
         }
         if self.wanted && self.items.len() >= limit && self.walk.cursor.take().is_some() {
             self.more = true;
@@ -166,7 +164,9 @@ impl Set {
 
 impl Page {
     fn of(&mut self, name: &str, http_status: u16) -> Result<Vec<Bytes>, Error> {
-        let list = self.items.remove(name).as_ref().and_then(raw::elements);
+        // A copy: the answer also has what came with other pages already, and would be kept as a whole.
+        let list = self.items.remove(name).map(|list| Bytes::copy_from_slice(&list));
+        let list = list.as_ref().and_then(raw::elements);
         list.ok_or_else(|| raw::not_understood(NO_SETS).with(|d| d.http_status = http_status))
     }
 

@@ -2,11 +2,13 @@
 //! `api/datapoints`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::chunks::{Item, MOST_POINTS};
 use super::raw;
+use super::writes::MOST_BYTES;
 use crate::error::Error;
 
 /// The points of one series, in the order given.
@@ -44,19 +46,33 @@ pub fn items(given: &[Bytes]) -> Result<Vec<Item>, Error> {
     Ok(all.iter().flat_map(parts).collect())
 }
 
-fn parts(series: &Series) -> impl Iterator<Item = Item> {
+/// A part of at most so many points and bytes for each request; a point that is larger has one of its own.
+fn parts(series: &Series) -> Vec<Item> {
     let Series { key, points } = series;
-    let whole = points.len() <= MOST_POINTS;
-    points.chunks(MOST_POINTS).enumerate().map(move |(n, part)| {
-        let json = [format!("{{{key},\"datapoints\":[").as_bytes(), &part.join(&b','), b"]}"].concat();
+    let open = format!("{{{key},\"datapoints\":[");
+    let mut out = Vec::new();
+    let (mut first, mut bytes) = (0, open.len() + 2);
+    for (n, point) in points.iter().enumerate() {
+        let full = n - first >= MOST_POINTS || bytes + point.len() + 1 > MOST_BYTES;
+        if full && n > first {
+            out.push(first..n);
+            (first, bytes) = (n, open.len() + 2);
+        }
+        bytes += point.len() + 1;
+    }
+    if first < points.len() {
+        out.push(first..points.len());
+    }
+    let whole = out.len() == 1;
+    let item = |range: Range<usize>| {
+        let part = points.get(range.clone()).unwrap_or_default();
+        let json = [open.as_bytes(), &part.join(&b','), b"]}"].concat();
         // Told by its series and, where that is cut, by which of its points they are.
-        let which = if whole {
-            String::new()
-        } else {
-            format!(",\"firstPoint\":{},\"points\":{}", n * MOST_POINTS, part.len())
-        };
-        Item { points: part.len(), ..Item::named(json, format!("{{{key}{which}}}")) }
-    })
+        let which = format!(",\"firstPoint\":{},\"points\":{}", range.start, part.len());
+        let name = format!("{{{key}{}}}", if whole { "" } else { &which });
+        Item { points: part.len(), ..Item::named(json, name) }
+    };
+    out.into_iter().map(item).collect()
 }
 
 #[cfg(test)]
@@ -90,6 +106,11 @@ mod tests {
         );
         let part: serde_json::Value = serde_json::from_slice(&all[1].json).unwrap();
         assert_eq!(part["datapoints"][0], serde_json::json!({"timestamp": 100_000, "value": 1.10}));
+        let long = format!("{{\"timestamp\":1,\"value\":\"{}\"}}", "x".repeat(MOST_BYTES / 3));
+        let texts: Bytes = format!("{{\"id\":8,\"datapoints\":[{}]}}", [long.as_str(); 5].join(",")).into();
+        let cut = items(&[texts]).unwrap();
+        assert_eq!(cut.iter().map(|item| item.points).collect::<Vec<_>>(), [2, 2, 1]);
+        assert!(cut.iter().all(|item| item.json.len() <= MOST_BYTES));
         assert_eq!(&all[3].json[..], br#"{"externalId":"a","datapoints":[{"timestamp":0,"value":1.10}]}"#);
         for bad in [
             "5",

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::http::Response;
 
 /// Largest body before compression. The service names this limit for some resources and has one for all.
-const MOST_BYTES: usize = 10_000_000;
+pub(super) const MOST_BYTES: usize = 10_000_000;
 
 /// Arguments of a row that are for the library.
 pub fn own(operation: &Operation) -> &'static str {

@@ -67,6 +67,10 @@ const NAMES: &[(&str, &[&str])] = &[
 
 /// What an operation adds to its body when the caller does not say otherwise.
 const ALWAYS: &[(&str, &str)] = &[
+    // Required by the service.
+    ("entity_matching.list", r#""filter":{}"#),
+    ("transformations.list", r#""filter":{}"#),
+    ("transformations.preview", r#""convertToString":false"#),
     // The service itself would take any of the words.
     ("data_modeling.instances.search", r#""operator":"AND""#),
     ("iam.user_profiles.disable", r#""update":{"userProfilesConfiguration":{"set":{"enabled":false}}}"#),

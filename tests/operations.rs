@@ -211,6 +211,9 @@ fn lists_that_cannot_be_trusted() {
     let server = first(&["{}"]);
     let arguments = r#"{"dbName":"d","tableName":"t","limit":null,"partitions":3}"#;
     assert_eq!(operate(&client(&server), "raw.rows.list", arguments).unwrap_err().status(), Status::Decode);
+    let server = Server::start(None, |_| refused("403 Forbidden"));
+    let e = pages(&client(&server), "raw.rows.list", arguments, 1, 0).unwrap_err();
+    assert_eq!((e.detail().http_status, server.got().len()), (403, 1), "told twice, asked once");
     // An empty cursor is the end: sent, it would begin again.
     let server = first(&[r#"{"items":[{"id":1}],"nextCursor":""}"#]);
     for (ahead, flags) in [(1, 0), (1, UNCHECKED)] {

@@ -54,6 +54,12 @@ struct Reader {
     failed: Option<Error>,
 }
 
+impl Reader {
+    fn failed(error: Error) -> Self {
+        Self { pages: unbounded_channel().1, going: 0, on_demand: None, failed: Some(error) }
+    }
+}
+
 enum Message {
     /// Its place among the pages ahead is given back when it is taken out.
     Page(Box<Response>, Held, Option<OwnedSemaphorePermit>),
@@ -120,7 +126,8 @@ impl Inner {
     async fn next(&self) -> Result<Response, Error> {
         let mut slot = self.reader.lock().await;
         if slot.is_none() {
-            *slot = Some(self.start().await?);
+            // One that could not begin is told again too, not begun again.
+            *slot = Some(self.start().await.unwrap_or_else(Reader::failed));
         }
         let Some(reader) = slot.as_mut() else { return Err(Error::internal("pages without a reader")) };
         if let Some(error) = &reader.failed {

@@ -214,6 +214,12 @@ fn lists_that_cannot_be_trusted() {
     let server = Server::start(None, |_| refused("403 Forbidden"));
     let e = pages(&client(&server), "raw.rows.list", arguments, 1, 0).unwrap_err();
     assert_eq!((e.detail().http_status, server.got().len()), (403, 1), "told twice, asked once");
+    // A list without pages that is as long as an answer can be.
+    let full: Vec<Value> = (0..1000).map(|n| json!({"id": n})).collect();
+    let server = Server::start(None, move |_| ok(&json!({"items": full}).to_string()));
+    let e = operate(&client(&server), "entity_matching.list", all).unwrap_err();
+    assert!(e.status() == Status::Decode && e.message().contains("may be more"), "{e}");
+    assert_eq!(ids(&operate(&client(&server), "entity_matching.list", "{\"limit\":1000}").unwrap()).len(), 1000);
     // An empty cursor is the end: sent, it would begin again.
     let server = first(&[r#"{"items":[{"id":1}],"nextCursor":""}"#]);
     for (ahead, flags) in [(1, 0), (1, UNCHECKED)] {

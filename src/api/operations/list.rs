@@ -9,7 +9,7 @@ use super::lanes::Lanes;
 use super::run::{Work, combined};
 use super::table::{Place, find};
 use crate::api::outgoing::Payload;
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::http::Response;
 
 /// One chain of pages.
@@ -93,6 +93,13 @@ impl Chain {
             return Ok(Some(Fetched { response, page: None }));
         }
         let mut page = answer::some_page(&response)?;
+        if !paged && self.left.is_none() && page.items.len() >= asked {
+            let what = format!(
+                "the service gave {asked} items, the most it gives of this list, and there may be more; \
+                 ask for a part with a filter, or give a limit to take what there is"
+            );
+            return Err(Error::new(Status::Decode, what).with(|d| d.http_status = response.status));
+        }
         // A server that ignores the limit does not make the result longer than it.
         page.cut = self.left.is_some_and(|left| page.items.len() > left);
         page.items.truncate(self.left.unwrap_or(usize::MAX));

@@ -86,7 +86,7 @@ fn monotonic_s() -> f64 {
 }
 
 /// Waits for the child; its exit status, the CPU time of its whole life in seconds, its largest size in MiB.
-pub fn wait_with_cpu(child: std::process::Child) -> Res<(i32, f64, f64)> {
+fn wait_with_cpu(child: std::process::Child) -> Res<(i32, f64, f64)> {
     let mut status = 0;
     // SAFETY: rusage is plain numbers; wait4 writes to the two places given. The child is not waited for anywhere else.
     let (pid, usage) = unsafe {

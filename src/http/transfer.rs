@@ -33,7 +33,7 @@ use crate::runtime;
 
 /// Most of an answer that is read where it is not the content.
 const MAX_WORDS: usize = 64 << 10;
-/// An attempt that brought so much more is none in vain: what breaks off later has all repeats before it.
+/// An attempt that got so much further than any before it is none in vain: what breaks off then has all repeats before it.
 const HEADWAY: u64 = 1 << 20;
 
 pub type Reading = Pin<Box<dyn Future<Output = std::io::Result<Bytes>> + Send + Sync>>;
@@ -147,6 +147,7 @@ impl HttpClient {
         ledger: &mut Ledger,
     ) -> Result<Answer, Error> {
         let mut budget = Budget::default();
+        let mut furthest = 0;
         let mut place = Place::start(&call.url, call.authorize);
         let ticket = call.budget.map(|key| self.budgets().get(key).ticket());
         loop {
@@ -163,7 +164,10 @@ impl HttpClient {
             let outcome = self.pass(call, &place, token.as_ref(), content, &progress).await;
             drop((mark, pool, permit));
             ledger.progress = None;
-            if progress.received_bytes() >= HEADWAY {
+            if let Content::In(incoming) = content
+                && incoming.bytes >= furthest + HEADWAY
+            {
+                furthest = incoming.bytes;
                 budget = Budget::default();
             }
             let settings = self.settings();

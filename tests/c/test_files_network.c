@@ -14,7 +14,7 @@ static char folder[64], target[100], logged[1 << 20];
 static size_t logged_len;
 
 /* How the storage answers, request after request; the last stays. */
-enum storage { WHOLE, BREAKS, BREAKS_UNNAMED, REST, OTHER_VERSION, OTHER_REST, REFUSES, HOLDS, BREAKS_LATE, MOVED, PACKED, SHUT, TAKES, LARGE };
+enum storage { WHOLE, BREAKS, BREAKS_UNNAMED, REST, OTHER_VERSION, OTHER_REST, REFUSES, HOLDS, BREAKS_LATE, MOVED, PACKED, SHUT, TAKES, LARGE, BREAKS_FAR, GOES_ON };
 static const enum storage *script;
 static int step;
 
@@ -52,6 +52,8 @@ static void api(struct server *s, int fd, const char *head) {
   }
   server_reply(fd, "200 OK", "Content-Type: application/json\r\n", body, strlen(body));
 }
+
+static const char far_away[1200000];
 
 static void storage(struct server *s, int fd, const char *head) {
   static const unsigned char packed[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x33, 0x30, 0x34, 0x32, 0x36,
@@ -94,6 +96,21 @@ static void storage(struct server *s, int fd, const char *head) {
       break;
     case MOVED: server_reply(fd, "307 Elsewhere", "Location: /storage/moved?sig=" ESCAPED "\r\n", "", 0); break;
     case PACKED: server_reply(fd, "200 OK", "Content-Encoding: gzip\r\n", packed, sizeof packed); break;
+    case BREAKS_FAR:
+      server_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n");
+      server_send(fd, far_away, sizeof far_away);
+      break;
+    case GOES_ON: { /* a good megabyte more each time */
+      long from = atol(header(head, "\r\nrange: bytes="));
+      if (from == 0) server_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\nETag: \"v1\"\r\n\r\n");
+      else {
+        snprintf(text, sizeof text, "HTTP/1.1 206 Partial Content\r\nContent-Length: %ld\r\nETag: \"v1\"\r\nContent-Range: bytes "
+                 "%ld-9999999/10000000\r\n\r\n", 10000000 - from, from);
+        server_text(fd, text);
+      }
+      server_send(fd, far_away, 10000000 - from < (long)sizeof far_away ? (size_t)(10000000 - from) : sizeof far_away);
+      break;
+    }
     case LARGE:
       memset(text, 'x', sizeof text);
       server_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n12c\r\n");
@@ -226,6 +243,24 @@ static void broken_downloads(cognite_client *client) {
     CHECK(seen_count == n && sent_token == 0 && links == 1);
     free_both(&response, &err);
   }
+}
+
+/* Each break has all repeats before it if there was headway since the last, and else not. */
+static void many_breaks(cognite_client *client) {
+  static const enum storage far[] = {BREAKS_FAR, SHUT}, on[] = {GOES_ON, SHUT};
+  struct ask ask = {target, 0, NULL};
+  cognite_response *response = NULL;
+  cognite_error *err = NULL;
+  begin(far);
+  CHECK_STATUS(get(client, ask, &response, &err), COGNITE_ERR_CONNECTION);
+  CHECK(seen_count > 3 && seen_count < 10);
+  free_both(&response, &err);
+  begin(on);
+  get(client, ask, &response, &err);
+  CHECK_(response != NULL, cognite_error_message(err));
+  CHECK_EQUAL(cognite_response_body(response, NULL), "{\"length\":10000000}");
+  CHECK(seen_count == 9);
+  free_both(&response, &err);
 }
 
 /* What ends it: too many breaks, a cancel, a deadline, standing still. The target is as it was, and nothing lies beside it. */
@@ -437,6 +472,7 @@ int main(void) {
   CHECK_STATUS(cognite_log_set_callback(on_record, NULL, NULL, COGNITE_LOG_DEBUG, NULL), COGNITE_OK);
   client = make_client(RETRIES);
   broken_downloads(client);
+  many_breaks(client);
   downloads_that_end_early(client);
   into_memory(client);
   uploads(client);

@@ -7,7 +7,7 @@ install(PROGRAMS "${COGNITE_LIB_DIR}/${COGNITE_SHARED_NAME}" DESTINATION "${CMAK
 install(FILES "${COGNITE_LIB_DIR}/${COGNITE_SONAME}" "${COGNITE_LIB_DIR}/libcognite.so" "${COGNITE_LIB_DIR}/libcognite.a"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES include/cognite/cognite.h include/cognite/cognite.hpp include/cognite/results.hpp
-  include/cognite/datapoints.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/cognite")
+  include/cognite/datapoints.hpp include/cognite/files.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/cognite")
 
 set(cognite_pc_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 file(RELATIVE_PATH COGNITE_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

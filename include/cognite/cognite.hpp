@@ -26,6 +26,7 @@
 
 #include <chrono>
 #include <cognite/cognite.h>
+#include <cognite/files.hpp>
 #include <cognite/results.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -395,6 +396,28 @@ class client {
   void operate_async(const operation& o, callback then) const {
     later(std::move(then), [&](const cognite_notify& notify, auto err) {
       return with(o, [&](const cognite_operation& raw) { return cognite_client_operate_async(get(), &raw, &notify, err); });
+    });
+  }
+
+  // Content of files: upload({R"({"name":"a.txt"})", "content"}), download({R"({"id":1})", "to/this/path"}).
+  response upload(const upload_request& u) const {
+    return own([&](auto out, auto err) {
+      return u.with([&](const cognite_upload& raw) { return cognite_client_upload(get(), &raw, out, err); });
+    });
+  }
+  response download(const download_request& d) const {
+    return own([&](auto out, auto err) {
+      return d.with([&](const cognite_download& raw) { return cognite_client_download(get(), &raw, out, err); });
+    });
+  }
+  void upload_async(const upload_request& u, callback then) const {
+    later(std::move(then), [&](const cognite_notify& notify, auto err) {
+      return u.with([&](const cognite_upload& raw) { return cognite_client_upload_async(get(), &raw, &notify, err); });
+    });
+  }
+  void download_async(const download_request& d, callback then) const {
+    later(std::move(then), [&](const cognite_notify& notify, auto err) {
+      return d.with([&](const cognite_download& raw) { return cognite_client_download_async(get(), &raw, &notify, err); });
     });
   }
 

@@ -142,6 +142,25 @@ void operations(const cognite::client& client) {
   THROWS(COGNITE_ERR_INVALID_ARGUMENT, (void)client.pages({"assets.create", "{\"items\":[]}"}));
 }
 
+void files(const cognite::client& client) {
+  const std::string name = "cpp-file-" + std::to_string(std::time(nullptr)) + "-" + std::to_string(std::rand());
+  const std::string key = "{\"externalId\":\"" + name + "\"}";
+  const std::string content("a\0b", 3);
+  CHECK(client.upload({"{\"name\":\"x\",\"externalId\":\"" + name + "\"}", content}).body().find(name) != std::string_view::npos);
+  CHECK(client.download({key}).body() == content);
+  std::promise<std::string> told;
+  client.upload_async({key, "other", {}, COGNITE_UPLOAD_EXISTING}, [&](cognite::result done) {
+    if (std::get_if<cognite::response>(&done) == nullptr) return told.set_value("failed");
+    client.download_async({key}, [&](cognite::result got) {
+      auto* answer = std::get_if<cognite::response>(&got);
+      told.set_value(answer != nullptr ? std::string(answer->body()) : "failed");
+    });
+  });
+  CHECK(told.get_future().get() == "other");
+  THROWS(COGNITE_ERR_IO, (void)client.upload({"{}", {}, "/nonexistent/file"}));
+  THROWS(COGNITE_ERR_INVALID_ARGUMENT, (void)client.download({"{}"}));
+}
+
 void futures(const cognite::client& client, const std::string& base) {
   std::vector<std::future<cognite::response>> all;
   for (int i = 0; i < 50; ++i) all.push_back(client.get_async(base + "/assets", R"({"limit":1})"));
@@ -316,6 +335,7 @@ int main() {
     settings_only();
     calls(client, base);
     operations(client);
+    files(client);
     futures(client, base);
     callbacks(client, base);
     providers(client, base);

@@ -82,6 +82,7 @@ pub fn check_compiles() -> Res<()> {
         ("cognite.hpp", "alone_hpp.cpp", ["c++17"].as_slice()),
         ("results.hpp", "alone_results.cpp", ["c++17"].as_slice()),
         ("datapoints.hpp", "alone_datapoints.cpp", ["c++17"].as_slice()),
+        ("files.hpp", "alone_files.cpp", ["c++17"].as_slice()),
     ];
     for (header, file, standards) in cases {
         if !include.join("cognite").join(header).exists() {

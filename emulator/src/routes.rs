@@ -131,10 +131,17 @@ async fn organization(Shared(state): App, method: Method, uri: Uri, headers: Hea
     serve(state, method, uri, headers, segments, body).await
 }
 
-async fn storage(Shared(state): App, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Reply {
+async fn storage(Shared(state): App, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let segments = uri.path().split('/').skip(2).map(|s| decode(s, false)).collect();
     let call = Call { method: method.as_str().to_owned(), segments, query: Vec::new(), headers, body };
-    clock::at(state.clock.now(), || crate::areas::files::storage(&state, &call))
+    let (reply, more) = clock::at(state.clock.now(), || crate::areas::files::storage(&state, &call));
+    let mut response = reply.into_response();
+    for (name, value) in more {
+        if let Ok(value) = axum::http::HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 async fn serve(

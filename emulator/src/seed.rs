@@ -143,7 +143,7 @@ impl Planter<'_> {
         let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
         let call = Call { method: method.into(), segments, query: Vec::new(), headers, body: body.into() };
         let reply =
-            if path.starts_with("uploads/") { storage(self.state, &call) } else { api::serve(self.state, &call) };
+            if path.starts_with("uploads/") { storage(self.state, &call).0 } else { api::serve(self.state, &call) };
         let text = String::from_utf8_lossy(&reply.body);
         if reply.status >= 300 {
             return Err(format!("the seed is refused: {path}: {} {text}", reply.status));

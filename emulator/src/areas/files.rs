@@ -203,15 +203,20 @@ fn download_link(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     Ok(Reply::ok(&json!({ "items": links })))
 }
 
+/// What an answer of the storage has beside its content.
+pub type Headers = Vec<(&'static str, String)>;
+
 /// The storage behind the links. As with a cloud's, the link is all the permission that is needed.
-pub fn storage(state: &State, call: &Call) -> Reply {
+pub fn storage(state: &State, call: &Call) -> (Reply, Headers) {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     let outcome = match (call.method.as_str(), segments.as_slice()) {
-        ("PUT", ["uploads", number, part]) => upload_part(state, call, number, part),
+        ("PUT", ["uploads", number, part]) => {
+            upload_part(state, call, number, part).map(|reply| (reply, Headers::new()))
+        }
         ("GET" | "HEAD", ["files", id]) => download(state, call, id),
         _ => Err(ApiError::not_found("Nothing is stored here")),
     };
-    outcome.into()
+    outcome.unwrap_or_else(|e| (e.into(), Headers::new()))
 }
 
 fn upload_part(state: &State, call: &Call, number: &str, part: &str) -> Result<Reply> {
@@ -232,14 +237,26 @@ fn upload_part(state: &State, call: &Call, number: &str, part: &str) -> Result<R
     Ok(Reply { status: 200, content_type: "text/plain", body: Vec::new() })
 }
 
-fn download(state: &State, call: &Call, id: &str) -> Result<Reply> {
+fn download(state: &State, call: &Call, id: &str) -> Result<(Reply, Headers)> {
     let data = state.read();
-    let content =
-        id.parse().ok().and_then(|id| data.contents.of(id)).ok_or_else(|| ApiError::not_found("No such file"))?;
-    match range(call.header("range"), content.len()).and_then(|range| content.get(range)) {
-        Some(part) => Ok(Reply { status: 206, content_type: "application/octet-stream", body: part.to_vec() }),
-        None => Ok(Reply { status: 200, content_type: "application/octet-stream", body: content.to_vec() }),
-    }
+    let gone = || ApiError::not_found("No such file");
+    let id = id.parse().map_err(|_| gone())?;
+    let content = data.contents.of(id).ok_or_else(gone)?;
+    // Which version of the content it is: a part is of use only to who has the rest of the same.
+    let uploaded = data.table("files").and_then(|t| t.get(id)).map_or(0, |row| int(row, "uploadedTime").unwrap_or(0));
+    let etag = format!("\"{id}-{uploaded}-{}\"", content.len());
+    let same = matches!(call.header("if-range"), "" | "*") || call.header("if-range") == etag;
+    let wanted = range(call.header("range"), content.len()).filter(|_| same);
+    let mut headers = vec![("etag", etag), ("accept-ranges", "bytes".to_owned())];
+    let (status, part) = match wanted.and_then(|range| Some((range.clone(), content.get(range)?))) {
+        Some((range, part)) => {
+            let last = range.end.saturating_sub(1);
+            headers.push(("content-range", format!("bytes {}-{last}/{}", range.start, content.len())));
+            (206, part)
+        }
+        None => (200, &content[..]),
+    };
+    Ok((Reply { status, content_type: "application/octet-stream", body: part.to_vec() }, headers))
 }
 
 /// One range of bytes, as `bytes=5-` or `bytes=5-9`.

@@ -48,7 +48,7 @@ function(cognite_c_program name)
 endfunction()
 
 foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_settings test_hostile test_guest test_queue
-                      test_cancel test_log test_token test_files_network test_arrow)
+                      test_cancel test_callers_thread test_log test_token test_files_network test_arrow)
   cognite_c_program(${name})
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()

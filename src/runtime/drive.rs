@@ -177,3 +177,76 @@ fn among<T>(waits: Vec<Wait>, poll: impl FnOnce() -> T) -> (T, Vec<Wait>) {
     let waits = WAITS.with(|w| w.replace(outer)).unwrap_or_default();
     (polled, waits)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Status;
+    use crate::runtime::{block_on, on_io_thread};
+
+    #[test]
+    fn a_call_is_driven_here_until_it_wants_to_go_elsewhere() {
+        let here = thread::current().id();
+        let call = async move {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                assert!(is_driving() && thread::current().id() == here);
+            }
+            // What is spawned wakes this thread from another one.
+            assert!(tokio::spawn(async { on_io_thread() }).await.unwrap());
+            on_engine().await;
+            assert!(on_io_thread() && !is_driving());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(5)
+        };
+        assert_eq!(block_on(Box::pin(call)).unwrap(), 5);
+        assert!(!is_driving() && can_drive());
+    }
+
+    #[test]
+    fn a_small_stack_hands_its_call_over() {
+        let small = thread::Builder::new().stack_size(STACK / 2);
+        // The system may give it a larger one that was used before.
+        let spawned = small.spawn(|| (wait::stack_left() < STACK, block_on(Box::pin(async { Ok(on_io_thread()) }))));
+        let (too_small, elsewhere) = spawned.unwrap().join().unwrap();
+        assert_eq!(elsewhere.unwrap(), too_small);
+    }
+
+    #[test]
+    fn a_defect_in_a_driven_call_is_contained() {
+        let e = block_on::<(), _>(Box::pin(async {
+            tokio::task::yield_now().await;
+            panic!("canary");
+        }));
+        assert_eq!(e.unwrap_err().status(), Status::Internal);
+        assert!(!is_driving());
+        assert_eq!(block_on(Box::pin(async { Ok(is_driving()) })).unwrap(), true);
+    }
+
+    #[test]
+    fn a_bell_that_rings_at_any_time_is_heard() {
+        let bell = Bell::new().unwrap();
+        let other = {
+            let bell = Arc::clone(&bell);
+            thread::spawn(move || {
+                for n in 0..2000u32 {
+                    bell.ring();
+                    if n % 7 == 0 {
+                        thread::yield_now();
+                    }
+                }
+            })
+        };
+        while !other.is_finished() {
+            // Returns each time something rang since it was asked last; a lost ring would leave it asleep for ever.
+            if !other.is_finished() {
+                bell.ring();
+            }
+            bell.sleep(&mut Vec::new(), &mut Vec::new());
+        }
+        other.join().unwrap();
+    }
+}

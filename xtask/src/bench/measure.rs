@@ -75,7 +75,7 @@ pub fn run_with(
     let disturbed = foreign > (0.05 * took).max(0.05);
     let (p50, p99) = (of("p50_us"), of("p99_us"));
     let (cpu, wall) = (cpu * 1e6, wall * 1e6);
-    Ok(Run { label: client.label, task: name, round, cpu, wall, p50, p99, disturbed, rss_mib })
+    Ok(Run { label: client.label, task, round, cpu, wall, p50, p99, disturbed, rss_mib })
 }
 
 fn monotonic_s() -> f64 {

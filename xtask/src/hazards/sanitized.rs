@@ -28,6 +28,7 @@ pub const ADDRESS: Sanitizer = Sanitizer {
     programs: &[
         "c/test_queue",
         "c/test_cancel",
+        "c/test_callers_thread",
         "c/test_arguments",
         "c/test_arguments_requests",
         "c/test_hostile",
@@ -50,6 +51,7 @@ pub const THREAD: Sanitizer = Sanitizer {
     programs: &[
         "c/test_queue",
         "c/test_cancel",
+        "c/test_callers_thread",
         "c/test_arguments",
         "c/test_arguments_requests",
         "hazards/sigpipe",

@@ -76,22 +76,28 @@ impl TokenCounts {
 
 type Outcome = Option<Result<Header, Error>>;
 
-/// A request for a token that is under way.
-#[derive(Clone)]
+/// A request for a token that is under way, and one who waits for it. All receivers are those who wait.
 struct Flight {
     told: watch::Receiver<Outcome>,
     /// It asks no person, so its failure does not mean that there is no token to be had.
     silent: bool,
 }
 
+/// The same, for those who join it.
+struct Departed {
+    tell: Arc<watch::Sender<Outcome>>,
+    silent: bool,
+}
+
 #[derive(Default)]
 struct State {
     cached: Option<Cached>,
-    flight: Option<Flight>,
+    flight: Option<Departed>,
     generation: u64,
     /// The newest token the API took.
     accepted: u64,
-    forced: Option<Instant>,
+    /// When a token was last replaced because the API refused it, and which one.
+    forced: Option<(Instant, u64)>,
     failed: Option<Instant>,
 }
 
@@ -128,7 +134,8 @@ impl TokenEngine {
     }
 
     /// The `Authorization` value for an attempt that is about to be made. Runs on the engine; dropping the future
-    /// leaves a request for a token running for the others who wait for it.
+    /// leaves a request for a token running for the others who wait for it. A person is asked only as long as
+    /// somebody waits.
     pub async fn header(self: &Arc<Self>) -> Result<Header, Error> {
         if let Credentials::Token(token) = &self.credentials {
             return Ok(Header { value: bearer(token)?, generation: 0 });
@@ -193,11 +200,16 @@ impl TokenEngine {
         if state.generation > header.generation && state.cached.is_some() {
             return true;
         }
+        // Others carried the same token: what was asked for in its place is for all of them.
+        if state.failed.is_none() && state.forced.is_some_and(|(_, of)| header.generation <= of) {
+            return true;
+        }
         let useless = state.accepted < header.generation;
-        if useless && state.forced.is_some_and(|at| at.elapsed() < FORCED_PAUSE) {
+        if useless && state.forced.is_some_and(|(at, _)| at.elapsed() < FORCED_PAUSE) {
             return false;
         }
-        state.forced = Some(Instant::now());
+        state.forced = Some((Instant::now(), header.generation));
+        state.failed = None;
         state.cached = None;
         true
     }
@@ -205,27 +217,51 @@ impl TokenEngine {
     /// The request for a token that is under way, or a new one. `silently`: without asking a person.
     fn join_flight(self: &Arc<Self>, silently: bool) -> Flight {
         let mut state = self.lock();
-        if let Some(flight) = &state.flight {
-            return flight.clone();
+        if let Some(Departed { tell, silent }) = &state.flight {
+            return Flight { told: tell.subscribe(), silent: *silent };
         }
         let (tell, told) = watch::channel(None);
-        let flight = Flight { told, silent: silently };
-        state.flight = Some(flight.clone());
+        let tell = Arc::new(tell);
+        state.flight = Some(Departed { tell: Arc::clone(&tell), silent: silently });
         drop(state);
         // Made here, so that it lands even if the task is dropped before it runs: the next caller must be able to
         // start a new flight.
-        let landing = Landing(Arc::clone(self));
+        let landing = Landing { engine: Arc::clone(self), tell };
         tokio::spawn(async move {
-            let engine = &landing.0;
-            let outcome = runtime::panics::contained(Box::pin(engine.fetch(silently))).await.and_then(|r| r);
+            let engine = &landing.engine;
+            let work = Box::pin(engine.fetch(silently, &landing.tell));
+            let outcome = runtime::panics::contained(work).await.and_then(|r| r);
             let lifetime = outcome.as_ref().ok().and_then(|p| p.lifetime);
             let outcome = outcome.and_then(|provided| engine.store(provided));
             engine.counts.note(&outcome, lifetime);
-            engine.lock().failed = outcome.is_err().then(Instant::now);
-            drop(landing);
+            let tell = landing.land(outcome.is_err());
             let _ = tell.send(Some(outcome));
         });
-        flight
+        Flight { told, silent: silently }
+    }
+
+    /// A login that asks a person, as long as somebody waits for it: it holds a port, and a page is open.
+    async fn while_wanted<T>(
+        &self,
+        login: impl Future<Output = Result<T, Error>>,
+        tell: &watch::Sender<Outcome>,
+    ) -> Result<T, Error> {
+        let mut login = Box::pin(login);
+        loop {
+            tokio::select! {
+                outcome = &mut login => return outcome,
+                () = tell.closed() => {
+                    // Under the lock, as joining is: who comes after this begins a login of their own, and finds the
+                    // port free.
+                    let mut state = self.lock();
+                    if tell.receiver_count() == 0 {
+                        drop(login);
+                        state.flight = None;
+                        return Err(Error::auth("the login was given up: nobody waits for it any more"));
+                    }
+                }
+            }
+        }
     }
 
     fn store(&self, provided: Provided) -> Result<Header, Error> {
@@ -241,7 +277,7 @@ impl TokenEngine {
         Ok(header)
     }
 
-    async fn fetch(&self, silently: bool) -> Result<Provided, Error> {
+    async fn fetch(&self, silently: bool, tell: &watch::Sender<Outcome>) -> Result<Provided, Error> {
         let login = Login { transport: &*self.transport, session: &self.session };
         if let Some(person) = self.credentials.person() {
             login.load(person).await;
@@ -271,7 +307,10 @@ impl TokenEngine {
             Credentials::DeviceCode(device) => match login.silent(&device.person).await? {
                 Some(provided) => Ok(provided),
                 None if silently => Err(nobody_asked()),
-                None => Ok(login.keep(&device.person, device.login(&login).await?, false).await),
+                None => {
+                    let granted = self.while_wanted(device.login(&login), tell).await?;
+                    Ok(login.keep(&device.person, granted, false).await)
+                }
             },
             Credentials::Interactive(interactive) => {
                 // A prompt that was wished for is shown once, whatever is remembered.
@@ -280,7 +319,10 @@ impl TokenEngine {
                 match remembered {
                     Some(provided) => Ok(provided),
                     None if silently => Err(nobody_asked()),
-                    None => Ok(login.keep(&interactive.person, interactive.login(&login).await?, false).await),
+                    None => {
+                        let granted = self.while_wanted(interactive.login(&login), tell).await?;
+                        Ok(login.keep(&interactive.person, granted, false).await)
+                    }
                 }
             }
         }
@@ -299,11 +341,29 @@ async fn landed(mut flight: Flight) -> Result<Header, Error> {
     }
 }
 
-struct Landing(Arc<TokenEngine>);
+struct Landing {
+    engine: Arc<TokenEngine>,
+    tell: Arc<watch::Sender<Outcome>>,
+}
+
+impl Landing {
+    fn land(self, failed: bool) -> Arc<watch::Sender<Outcome>> {
+        let mut state = self.engine.lock();
+        // After a login that was given up there may be another under way.
+        if state.flight.as_ref().is_some_and(|f| Arc::ptr_eq(&f.tell, &self.tell)) {
+            state.failed = failed.then(Instant::now);
+        }
+        drop(state);
+        Arc::clone(&self.tell)
+    }
+}
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.0.lock().flight = None;
+        let mut state = self.engine.lock();
+        if state.flight.as_ref().is_some_and(|f| Arc::ptr_eq(&f.tell, &self.tell)) {
+            state.flight = None;
+        }
     }
 }
 

@@ -57,14 +57,46 @@ async fn refused_tokens_make_no_storm() {
         calls.spawn(async move {
             let first = engine.header().await.unwrap();
             tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
-            if engine.refused(&first) {
-                let second = engine.header().await.unwrap();
-                assert!(!engine.refused(&second) || second.generation > first.generation);
+            let another = engine.refused(&first);
+            assert_eq!(another, first.generation == 1, "the one in place of it is refused as well");
+            if another {
+                assert_eq!(engine.header().await.unwrap().generation, 2);
             }
         });
     }
     calls.join_all().await;
     assert_eq!(idp.asked.load(Ordering::SeqCst), 2, "the first token, and one in place of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_while_the_new_token_is_on_its_way_waits_for_it() {
+    let idp = Arc::new(Idp { lifetime: 3600.0, delay: Duration::from_millis(300), ..Idp::default() });
+    let engine = engine(&idp);
+    let first = engine.header().await.unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..5 {
+        let (engine, first) = (Arc::clone(&engine), first.clone());
+        calls.spawn(async move {
+            // The last one hears of it when the new token is there.
+            tokio::time::sleep(Duration::from_millis(n * 100)).await;
+            assert!(engine.refused(&first), "call {n}");
+            shown(&engine.header().await.unwrap()).to_owned()
+        });
+    }
+    assert!(calls.join_all().await.iter().all(|t| t == "Bearer t2"));
+    assert_eq!(idp.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_refused_token_whose_renewal_failed_is_not_renewed_for_each_call() {
+    let idp = Arc::new(Idp { lifetime: 3600.0, ..Idp::default() });
+    let engine = engine(&idp);
+    let first = engine.header().await.unwrap();
+    idp.failures.store(u64::MAX, Ordering::SeqCst);
+    assert!(engine.refused(&first));
+    assert!(engine.header().await.is_err());
+    assert!(!engine.refused(&first));
+    assert_eq!(idp.asked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
@@ -155,5 +187,77 @@ async fn a_host_that_never_answers_is_given_up() {
     for _ in 0..2 {
         let e = engine.header().await.map(|_| ()).unwrap_err();
         assert!(e.message().contains("did not answer within 120 s"), "{e}");
+    }
+}
+
+/// Describes a provider, and never answers anything else.
+struct Directory;
+
+impl FormTransport for Directory {
+    fn post_form<'a>(&'a self, _: &'a FormRequest) -> FormFuture<'a> {
+        Box::pin(std::future::pending())
+    }
+
+    fn get<'a>(&'a self, _: &'a str) -> FormFuture<'a> {
+        Box::pin(async {
+            let body = r#"{"token_endpoint":"https://h/t","authorization_endpoint":"https://h/a"}"#;
+            Ok(FormAnswer { status: 200, body: Bytes::from(body), ..FormAnswer::default() })
+        })
+    }
+}
+
+/// Nobody looks at the page.
+struct Ignored(AtomicU64);
+
+impl crate::auth::interactive::OpenUrl for Ignored {
+    fn open(&self, _: &str) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_waits_for_any_more_gives_its_port_back() {
+    let authority = crate::auth::authority::Authority::microsoft("https://h/t").unwrap();
+    let scopes = Scopes::List(vec!["https://x/a".into()]);
+    let mut login = crate::auth::interactive::Interactive::new(authority, "c", scopes).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let opened = Arc::new(Ignored(AtomicU64::new(0)));
+    (login.redirect_port, login.open) = (free, Some(Arc::clone(&opened) as _));
+    let client = || TokenEngine::new(Credentials::Interactive(Box::new(login.clone())), Arc::new(Directory));
+    let pages = async |n: u64| {
+        for _ in 0..500 {
+            if opened.0.load(Ordering::SeqCst) == n {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("page {n} was not opened");
+    };
+    let (first, second) = (client(), client());
+    let begin = |engine: &Arc<TokenEngine>| {
+        let engine = Arc::clone(engine);
+        tokio::spawn(async move { engine.header().await.map(|_| ()) })
+    };
+    let (one, other) = (begin(&first), begin(&first));
+    pages(1).await;
+    one.abort();
+    assert!(one.await.is_err());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(first.lock().flight.is_some(), "somebody waits yet");
+    other.abort();
+    assert!(other.await.is_err());
+    // The one whose login it was, and another client, find the port free.
+    for (n, engine) in [&first, &second].into_iter().enumerate() {
+        tokio::time::timeout(Duration::from_secs(5), async {
+            while std::net::TcpListener::bind(("127.0.0.1", free)).is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .unwrap();
+        let again = begin(engine);
+        pages(n as u64 + 2).await;
+        assert!(!again.is_finished());
+        again.abort();
     }
 }

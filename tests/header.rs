@@ -142,3 +142,19 @@ fn every_name_has_our_prefix() {
         }
     }
 }
+
+#[test]
+fn every_cause_is_in_the_header() {
+    let named = std::fs::read_to_string(root().join("src/error.rs")).unwrap();
+    let mut named: Vec<&str> = named
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("Cause::")?.split_once("=> \"")?.1.strip_suffix("\","))
+        .collect();
+    let header = committed();
+    let (_, rest) = header.split_once("\"cause\":\"").unwrap();
+    let list = rest.split_once('"').unwrap().0.replace([' ', '\n', '*'], "");
+    let mut listed: Vec<&str> = list.split('|').collect();
+    named.sort_unstable();
+    listed.sort_unstable();
+    assert!(named.len() > 10 && named == listed, "src/error.rs has {named:?}, the header {listed:?}");
+}

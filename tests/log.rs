@@ -26,7 +26,10 @@ fn panics_and_settings_are_reported_on_a_callback_thread() {
     // No engine yet, so nobody to deliver it.
     assert!(kept.0.lock().unwrap().is_empty());
 
-    cognite::config::global::apply_settings(b"disable_ssl: true\nfollow_redirects: true").unwrap();
+    cognite::config::global::apply_settings(b"disable_ssl: true\nfollow_redirects: true\nmax_workers: 7").unwrap();
+    // SAFETY: NULL is no place for an error.
+    let status = unsafe { cognite::ffi::global_threads::cognite_global_set_max_workers(9, std::ptr::null_mut()) };
+    assert_eq!((status, cognite::config::global::current().max_workers), (0, 9));
     let config = b"client_name: n\nproject: p\nbase_url: https://h.example\ncredentials: {token: canary-token}\n";
     let config = cognite::config::ClientConfig::load(config).unwrap();
     let client = cognite::api::Client::new(&config).unwrap();
@@ -39,9 +42,9 @@ fn panics_and_settings_are_reported_on_a_callback_thread() {
     let records = kept.0.lock().unwrap();
     let seen: Vec<(Level, &str)> = records.iter().map(|(l, r, _)| (*l, r["event"].as_str().unwrap())).collect();
     let (panic, warning) = ((Level::Error, "panic"), (Level::Warning, "warning"));
-    assert_eq!(seen, [panic, warning, warning, panic]);
-    assert_eq!(records[1].1["setting"], "follow_redirects");
-    assert_eq!(records[2].1["setting"], "disable_ssl");
+    assert_eq!(seen, [panic, warning, warning, warning, panic]);
+    let settings: Vec<&str> = records[1..4].iter().map(|(_, r, _)| r["setting"].as_str().unwrap()).collect();
+    assert_eq!(settings, ["max_workers", "max_workers", "disable_ssl"], "redirects are followed, so nothing is said");
     assert!(records[0].1["place"].as_str().unwrap().contains("log.rs:"));
     for (_, record, thread) in records.iter() {
         assert!(!record.to_string().contains("canary"), "{record}");

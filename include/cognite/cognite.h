@@ -958,7 +958,7 @@ COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
  *     {"status":7,"statusName":"DUPLICATED","message":"…","httpStatus":409,"code":"409",
  *      "serviceMessage":"…","requestId":"…","missing":[…],"duplicated":[{"externalId":"a"}],"extra":{…},
  *      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
- *      "cause":"refused|dns|tls|proxy|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
+ *      "cause":"refused|dns|tls|proxy|proxy_auth|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
  *               body_decode|too_large|token_incomplete",
  *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
  *      "maybeProjects":["…"]|null,
@@ -2632,7 +2632,8 @@ COGNITE_CHECKED cognite_status cognite_global_set_disable_pypi_version_check(int
 COGNITE_API int32_t cognite_global_get_disable_pypi_version_check(void);
 
 /**
- * Deprecated in the reference and without effect: concurrency is bounded by the pool size.
+ * Deprecated in the reference and without effect, which a warning in the log says: concurrency is bounded by the pool
+ * size and `concurrency_settings`.
  *
  * @param count  Any number; the default is 5.
  * @param[out] err  May be NULL.

@@ -9,15 +9,13 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use crate::auth::credentials::within_a_week;
 use crate::config::{ClientConfig, global};
 use crate::error::{Error, Status};
 use crate::http::class::classify;
 use crate::http::{Call, Class, HttpClient, Response, body, headers, url};
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{self, Held};
-
-/// Longest total time a call can ask for.
-pub(super) const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryChoice {
@@ -115,12 +113,7 @@ impl Client {
 
     /// When an operation that may take `timeout` ends; zero: the client's time.
     pub fn deadline(&self, timeout: Duration) -> Result<tokio::time::Instant, Error> {
-        let total = match timeout {
-            Duration::ZERO => self.config().total_timeout,
-            t if t > LONGEST => return Err(Error::argument("timeout_ms is longer than a week")),
-            t => t,
-        };
-        Ok(tokio::time::Instant::now() + total)
+        Ok(tokio::time::Instant::now() + total_time(timeout, self.config().total_timeout)?)
     }
 
     /// From how many bytes on bodies are compressed; `None`: never.
@@ -196,8 +189,7 @@ impl Client {
 pub(super) fn total_time(asked: Duration, default: Duration) -> Result<Duration, Error> {
     match asked {
         Duration::ZERO => Ok(default),
-        t if t > LONGEST => Err(Error::argument("timeout_ms is longer than a week")),
-        t => Ok(t),
+        t => within_a_week("timeout_ms", t).map_err(Error::argument),
     }
 }
 

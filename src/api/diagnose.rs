@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Accepted;
+use super::outgoing::segment;
 use crate::auth::Credentials;
 use crate::error::{Cause, Error, Status};
 use crate::http::probe::{self, Proxy};
@@ -408,14 +409,10 @@ async fn inspect(http: &HttpClient, token: Option<&Token>, idle: Duration) -> (F
 }
 
 async fn project(http: &HttpClient, token: &Token, idle: Duration) -> (Found, Option<Seen>) {
-    let mut path = String::from("/api/v1/projects/");
-    // As one segment of the path, whatever characters it has.
-    for b in http.checked().project.bytes() {
-        match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => path.push(char::from(b)),
-            _ => path.push_str(&format!("%{b:02X}")),
-        }
-    }
+    let path = match segment("project", &http.checked().project) {
+        Ok(name) => format!("/api/v1/projects/{name}"),
+        Err(e) => return (failed(&e), None),
+    };
     let answer = match http.probe(&path, Some(token), idle).await {
         Ok(answer) => answer,
         Err(e) => return (failed(&e), None),

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::authority::entra_url;
 use super::certificate::ClientCertificate;
 use super::device_code::{DeviceCode, ShowPrompt, no_prompt};
+use super::entra::default_scope;
 use super::interactive::{Interactive, OpenUrl};
 use super::person::Person;
 use super::secret::Secret;
@@ -148,8 +149,7 @@ impl Credentials {
     /// Client credentials of a Microsoft Entra ID tenant for one CDF cluster.
     pub fn entra_client_credentials(tenant: &str, client_id: &str, secret: &str, cluster: &str) -> Result<Self, Error> {
         let token_url = format!("{}/oauth2/v2.0/token", entra_url(tenant)?);
-        let scope = format!("https://{cluster}.cognitedata.com/.default");
-        Self::client_credentials(&token_url, client_id, secret, Scopes::List(vec![scope]))
+        Self::client_credentials(&token_url, client_id, secret, default_scope(cluster)?)
     }
 
     /// Adds a form field to the token request. An empty value or null is left out, as in the reference.
@@ -301,6 +301,14 @@ impl Credentials {
 
 fn shown(name: &str, value: &Value) -> Value {
     if crate::redact::is_sensitive_name(name) { json!("***") } else { value.clone() }
+}
+
+/// Longest time any setting can name: a week.
+pub const LONGEST_TIME: Duration = Duration::from_secs(7 * 86_400);
+
+/// `time`, or what is wrong with it: nothing that is waited for takes longer, and sums of such times never overflow.
+pub fn within_a_week(name: &str, time: Duration) -> Result<Duration, String> {
+    if time > LONGEST_TIME { Err(format!("{name} is longer than a week")) } else { Ok(time) }
 }
 
 /// Whole seconds as an integer, else a fraction.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::authority::{Authority, Endpoints};
 use super::credentials::Scopes;
+use super::entra::cluster_url;
 use super::form::Form;
 use super::person::Person;
 use super::secret::Secret;
@@ -65,9 +66,9 @@ impl DeviceCode {
     }
 
     /// The scopes of a CDF cluster.
-    pub fn cluster_scopes(cluster: &str) -> Vec<String> {
-        let base = format!("https://{cluster}.cognitedata.com");
-        vec![format!("{base}/IDENTITY"), format!("{base}/user_impersonation"), "openid".into(), "profile".into()]
+    pub fn cluster_scopes(cluster: &str) -> Result<Vec<String>, Error> {
+        let base = cluster_url("cdf_cluster", cluster)?;
+        Ok(vec![format!("{base}/IDENTITY"), format!("{base}/user_impersonation"), "openid".into(), "profile".into()])
     }
 
     pub async fn login(&self, login: &Login<'_>) -> Result<Granted, Error> {

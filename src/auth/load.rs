@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::credentials::{Credentials, Scopes};
+use super::credentials::{Credentials, Scopes, within_a_week};
 use super::load_logins;
 use super::secret_source::secret;
 use crate::document::{kind_of, parse_mapping};
@@ -102,10 +102,16 @@ fn client_credentials(map: &Map<String, Value>) -> Result<Credentials, Error> {
         match key.as_str() {
             "token_url" | "client_id" | "client_secret" | "scopes" => {}
             "token_expiry_leeway_seconds" => credentials.set_leeway(leeway(value)?)?,
-            "timeout" => set_option(&mut credentials, key, value, |cc| {
-                cc.timeout = Some(Duration::try_from_secs_f64(value.as_f64().filter(|s| *s > 0.0)?).ok()?);
-                Some(())
-            })?,
+            "timeout" => {
+                let wanted = value.as_f64().filter(|s| *s > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
+                if let Some(t) = wanted {
+                    within_a_week("credentials.client_credentials.timeout", t).map_err(Error::config)?;
+                }
+                set_option(&mut credentials, key, value, |cc| {
+                    cc.timeout = Some(wanted?);
+                    Some(())
+                })?;
+            }
             "follow_redirects" => set_option(&mut credentials, key, value, |cc| {
                 cc.follow_redirects = value.as_bool()?;
                 Some(())
@@ -176,6 +182,10 @@ mod tests {
             ("  scopes: null\n  audience: [1]\n", "audience"),
             ("  scopes: null\n  token_expiry_leeway_seconds: -1\n", "leeway"),
             ("  scopes: 5\n", "scopes"),
+            ("  scopes: null\n  timeout: 1.0e+19\n", "timeout is longer than a week"),
+            ("  scopes: null\n  timeout: 604801\n", "timeout is longer than a week"),
+            ("  scopes: null\n  timeout: 1.0e+300\n", "timeout has a value"),
+            ("  scopes: null\n  timeout: 0\n", "timeout has a value"),
         ] {
             assert!(load(&format!("{base}{extra}")).unwrap_err().message().contains(word), "{extra}");
         }

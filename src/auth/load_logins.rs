@@ -104,10 +104,7 @@ pub fn device_code(map: &Map<String, Value>) -> Result<Credentials, Error> {
     };
     let client_id = needed_text(WAY, map, "client_id")?;
     let scopes = match (scopes(WAY, map.get("scopes").unwrap_or(&Value::Null))?, optional(WAY, map, "cdf_cluster")?) {
-        (Scopes::None, Some(cluster)) => {
-            super::entra::check(cluster)?;
-            Scopes::List(DeviceCode::cluster_scopes(cluster))
-        }
+        (Scopes::None, Some(cluster)) => Scopes::List(DeviceCode::cluster_scopes(cluster)?),
         (Scopes::None, None) => {
             return Err(Error::config("credentials.device_code needs one of the keys scopes and cdf_cluster"));
         }

@@ -15,11 +15,12 @@ mod load_logins;
 mod loopback;
 pub mod person;
 pub mod secret;
-mod secret_source;
+pub mod secret_source;
 mod session;
 pub mod token_cache;
 pub mod token_endpoint;
 
 pub use credentials::{ClientCredentials, Credentials, Scopes, TokenProvider};
 pub use engine::TokenEngine;
+pub use entra::cluster_url;
 pub use secret::Secret;

@@ -42,18 +42,26 @@ fn from_env(key: &str, name: &str) -> Result<Secret, Error> {
     }
 }
 
-fn from_file(key: &str, path: &str) -> Result<Secret, Error> {
+/// A file that a setting names, of at most `most` bytes.
+pub fn read_file(key: &str, path: &str, most: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let failed = |e: std::io::Error| Error::config(format!("{key}: the file {path} cannot be read: {e}"));
     // Looked at before it is opened: opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+    let seen = std::fs::metadata(path).map_err(failed)?;
+    if !seen.is_file() {
         return Err(Error::config(format!("{key}: {path} is not a regular file")));
     }
     let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Error::config(format!("{key}: the file {path} is larger than {MAX_FILE} bytes")));
+    // Room for all of it and a byte more: what grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(seen.len().max(MAX_FILE).min(most) as usize + 1));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::config(format!("{key}: the file {path} is larger than {most} bytes")));
     }
+    Ok(bytes)
+}
+
+fn from_file(key: &str, path: &str) -> Result<Secret, Error> {
+    let bytes = read_file(key, path, MAX_FILE)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => finished(key, &format!("the file {path}"), Zeroizing::new(text.to_owned())),
         Err(_) => Err(Error::config(format!("{key}: the file {path} is not UTF-8 text"))),

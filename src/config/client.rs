@@ -6,8 +6,8 @@ use reqwest::Url;
 use serde_json::{Map, Value, json};
 
 use super::network::Network;
-use crate::auth::Credentials;
-use crate::auth::credentials::seconds;
+use crate::auth::credentials::{seconds, within_a_week};
+use crate::auth::{Credentials, cluster_url};
 use crate::error::Error;
 use crate::redact;
 use crate::sys::process;
@@ -21,8 +21,6 @@ pub(crate) const DEFAULT_MAX_RESPONSE_BYTES: u64 = 256 << 20;
 pub(crate) const DEFAULT_MAX_ACCEPTED_CALLS: u64 = 10_000;
 /// Below this a body goes out as it is: gzip would make it larger or save less than a packet.
 pub(crate) const DEFAULT_GZIP_MIN_BYTES: u64 = 1024;
-/// Longest time any setting can name: a week.
-const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -101,7 +99,7 @@ impl ClientConfig {
     ) -> Result<Self, Error> {
         let mut config = Self::default();
         config.set_project(project)?;
-        config.set_base_url(&cluster_url(cluster)?)?;
+        config.set_base_url(&cluster_url("cluster", cluster)?)?;
         config.credentials = Some(credentials);
         let login = client_name.is_none().then(login_name).flatten();
         match client_name.or(login.as_deref()) {
@@ -136,7 +134,7 @@ impl ClientConfig {
     }
 
     pub fn set_cluster(&mut self, cluster: &str) -> Result<(), Error> {
-        cluster_url(cluster)?;
+        cluster_url("cluster", cluster)?;
         self.cluster = Some(cluster.to_owned());
         Ok(())
     }
@@ -167,7 +165,7 @@ impl ClientConfig {
         let missing = |key: &str| Error::config(format!("the config lacks {key}"));
         let base_url = match (&self.base_url, &self.cluster) {
             (Some(url), None) => parse_base_url(url)?,
-            (None, Some(cluster)) => parse_base_url(&cluster_url(cluster)?)?,
+            (None, Some(cluster)) => parse_base_url(&cluster_url("cluster", cluster)?)?,
             (None, None) => return Err(Error::config("the config needs one of base_url and cluster; it has neither")),
             (Some(_), Some(_)) => {
                 return Err(Error::config("the config has both base_url and cluster; give one of the two"));
@@ -187,7 +185,7 @@ impl ClientConfig {
 
     /// The address in force, if it can be told yet.
     pub fn effective_base_url(&self) -> Option<String> {
-        self.base_url.clone().or_else(|| self.cluster.as_deref().and_then(|c| cluster_url(c).ok()))
+        self.base_url.clone().or_else(|| self.cluster.as_deref().and_then(|c| cluster_url("cluster", c).ok()))
     }
 
     /// Everything that may be seen, under the keys of `load`.
@@ -228,8 +226,7 @@ impl ClientConfig {
 pub fn checked_timeout(name: &str, wanted: Duration, default: Duration) -> Result<Duration, Error> {
     match wanted {
         Duration::ZERO => Ok(default),
-        t if t > MAX_TIMEOUT => Err(Error::config(format!("{name} is longer than a week"))),
-        t => Ok(t),
+        t => within_a_week(name, t).map_err(Error::config),
     }
 }
 
@@ -240,14 +237,6 @@ pub fn header_value(name: &str, value: &str) -> Result<(), Error> {
     } else {
         Err(Error::config(format!("the value of the header {name} holds characters that HTTP does not allow")))
     }
-}
-
-fn cluster_url(cluster: &str) -> Result<String, Error> {
-    let label = !cluster.is_empty() && cluster.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-    if !label {
-        return Err(Error::config("cluster must be the name of a CDF cluster such as westeurope-1"));
-    }
-    Ok(format!("https://{cluster}.cognitedata.com"))
 }
 
 fn parse_base_url(text: &str) -> Result<BaseUrl, Error> {

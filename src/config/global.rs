@@ -82,7 +82,8 @@ pub fn current() -> Arc<Global> {
     }
 }
 
-/// Changes the settings in one step. If `change` fails nothing is applied.
+/// Changes the settings in one step. If `change` fails nothing is applied. Every call waits meanwhile, so it does no more
+/// than that: what is read or parsed is read before.
 pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(), Error> {
     let mut guard = GLOBAL.write().unwrap_or_else(|p| p.into_inner());
     let mut next = Global::clone(&guard);
@@ -101,8 +102,8 @@ pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(
 type Set = fn(&mut Global, &Value) -> Result<(), Error>;
 
 const KEYS: &[(&str, Set)] = &[
-    ("default_client_config", |g, v| {
-        g.default_config = if v.is_null() { None } else { Some(ClientConfig::from_value(v, "default_client_config")?) };
+    (DEFAULT_CONFIG, |g, v| {
+        g.default_config = if v.is_null() { None } else { Some(ClientConfig::from_value(v, DEFAULT_CONFIG)?) };
         Ok(())
     }),
     ("disable_gzip", |g, v| put(&mut g.disable_gzip, boolean("disable_gzip", v))),
@@ -161,23 +162,36 @@ pub fn apply_settings(input: &[u8]) -> Result<(), Error> {
             return Err(unknown_key(key, &names(KEYS), "the settings"));
         }
     }
+    let known = |(key, value)| KEYS.iter().find(|(k, _)| *k == key).map(|(k, set)| (*k, set, value));
+    let given = || document.map.iter().map(|(key, value)| (key.as_str(), value)).filter_map(known);
+    // Once where nobody waits: a default config may name files, and every call reads the settings.
+    let mut read = Global::default();
+    given().try_for_each(|(_, set, value)| set(&mut read, value))?;
     update(|global| {
-        for (key, value) in &document.map {
-            if let Some((_, set)) = KEYS.iter().find(|(k, _)| k == key) {
-                set(global, value)?;
+        given().try_for_each(|(key, set, value)| match key {
+            DEFAULT_CONFIG => {
+                global.default_config = read.default_config.take();
+                Ok(())
             }
-        }
-        Ok(())
+            _ => set(global, value),
+        })
     })?;
-    for key in document.map.keys().filter(|k| WITHOUT_EFFECT.contains(&k.as_str())) {
-        let message = format!("the setting {key} is kept but has no effect in this version");
-        log::emit(Record::new(Level::Warning, "warning", message).with("setting", key.as_str()));
-    }
+    document.map.keys().for_each(|key| warn_if_without_effect(key));
     Ok(())
 }
 
+const DEFAULT_CONFIG: &str = "default_client_config";
+
 /// Settings of the reference that are accepted so that one text serves both.
 const WITHOUT_EFFECT: [&str; 2] = ["max_workers", "silence_feature_preview_warnings"];
+
+/// Told to whoever sets `key`.
+pub fn warn_if_without_effect(key: &str) {
+    if WITHOUT_EFFECT.contains(&key) {
+        let message = format!("the setting {key} is kept but has no effect in this version");
+        log::emit(Record::new(Level::Warning, "warning", message).with("setting", key));
+    }
+}
 
 fn put<T>(into: &mut T, value: Result<T, Error>) -> Result<(), Error> {
     *into = value?;
@@ -264,6 +278,53 @@ impl Global {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever opens a pipe waits for its writer.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_stalls_nobody() {
+        let pipe = std::env::temp_dir().join(format!("cognite-pipe-{}", std::process::id()));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (tell, told) = std::sync::mpsc::channel();
+        let path = pipe.display().to_string();
+        std::thread::spawn(move || {
+            let base = "client_name: n, project: p, cluster: c, credentials: {token: t}";
+            for key in ["ca_file", "client_certificate_file", "client_key_file"] {
+                let text = format!("default_client_config: {{{base}, {key}: {path}}}");
+                let e = apply_settings(text.as_bytes()).unwrap_err();
+                let _ = tell.send((key, e.message().to_owned(), current().default_config.is_none()));
+            }
+        });
+        for key in ["ca_file", "client_certificate_file", "client_key_file"] {
+            let (of, said, unchanged) = told.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert!(of == key && said.contains(key) && said.contains("not a regular file") && unchanged, "{said}");
+        }
+        std::fs::remove_file(pipe).unwrap();
+    }
+
+    #[test]
+    fn files_are_read_before_anybody_has_to_wait() {
+        let path = std::env::temp_dir().join(format!("cognite-token-{}", std::process::id()));
+        std::fs::write(&path, "t").unwrap();
+        let text = format!(
+            "default_client_config: {{client_name: n, project: p, cluster: c, credentials: {{token: {{file: {}}}}}}}",
+            path.display()
+        );
+        // Held as a change holds it: what is wrong is found without it, and so is the file.
+        let guard = GLOBAL.write().unwrap_or_else(|p| p.into_inner());
+        let bad = std::thread::spawn({
+            let text = format!("{text}\nmax_retries: -1");
+            move || apply_settings(text.as_bytes()).unwrap_err().message().to_owned()
+        });
+        let ends = std::time::Instant::now() + Duration::from_secs(10);
+        while !bad.is_finished() && std::time::Instant::now() < ends {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let found = bad.is_finished();
+        drop(guard);
+        std::fs::remove_file(path).unwrap();
+        assert!(found && bad.join().unwrap().contains("max_retries"));
+    }
 
     /// One test: the settings are the process's, and tests run side by side.
     #[test]

@@ -65,6 +65,10 @@ impl ClientConfig {
 
     fn from_document(document: &Document) -> Result<Self, Error> {
         let mut config = Self::default();
+        let has = |key: &str| document.map.get(key).is_some_and(|v| !v.is_null());
+        if let Some((a, b)) = network::EITHER.iter().find(|(a, b)| has(a) && has(b)) {
+            return Err(Error::config(format!("the config has both {a} and {b}; give one of the two")));
+        }
         for (key, value) in &document.map {
             match KEYS.iter().chain(network::KEYS).find(|(k, _)| k == key) {
                 Some((_, set)) => set(&mut config, value)?,

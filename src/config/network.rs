@@ -17,6 +17,7 @@ use super::global::{self, Global};
 use super::load::{boolean, text, time};
 use crate::auth::Secret;
 use crate::auth::credentials::seconds;
+use crate::auth::secret_source::read_file;
 use crate::error::Error;
 
 /// How long an unused connection is kept. Load balancers close theirs after a minute or more.
@@ -41,7 +42,7 @@ impl fmt::Debug for Identity {
 
 #[derive(Clone, Default)]
 struct Halves {
-    certificate: Option<Vec<u8>>,
+    certificate: Option<Zeroizing<Vec<u8>>>,
     key: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -169,9 +170,9 @@ impl Network {
         Ok(())
     }
 
-    fn half(&mut self, certificate: Option<Vec<u8>>, key: Option<Vec<u8>>) -> Result<(), Error> {
+    fn half(&mut self, certificate: Option<Zeroizing<Vec<u8>>>, key: Option<Zeroizing<Vec<u8>>>) -> Result<(), Error> {
         self.waiting.certificate = certificate.or(self.waiting.certificate.take());
-        self.waiting.key = key.map(Zeroizing::new).or(self.waiting.key.take());
+        self.waiting.key = key.or(self.waiting.key.take());
         if let Halves { certificate: Some(certificate), key: Some(key) } = &self.waiting {
             let (certificate, key) = (certificate.clone(), key.clone());
             self.set_client_certificate_pem(&certificate, &key)?;
@@ -293,6 +294,13 @@ pub const KEYS: &[(&str, Set)] = &[
     ("concurrency_settings", |c, v| c.network.own.concurrency.merge(v, &Limits::default())),
 ];
 
+/// The same thing twice: which of the two wins would be a matter of their order.
+pub const EITHER: [(&str, &str); 3] = [
+    ("ca_file", "ca_pem"),
+    ("client_certificate_file", "client_certificate_pem"),
+    ("client_key_file", "client_key_pem"),
+];
+
 /// null is not given.
 fn given(value: &Value, set: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     if value.is_null() { Ok(()) } else { set() }
@@ -308,24 +316,15 @@ fn own<T>(into: &mut Option<T>, value: &Value, read: impl Fn(&Value) -> Result<T
     Ok(())
 }
 
-fn pem(key: &str, value: &Value) -> Result<Vec<u8>, Error> {
-    Ok(text(key, value)?.as_bytes().to_vec())
+fn pem(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, Error> {
+    Ok(Zeroizing::new(text(key, value)?.as_bytes().to_vec()))
 }
 
 /// PEM bundles are kilobytes; the bound keeps a wrong path (a device, a log) from filling memory.
 const MAX_FILE: u64 = 16 << 20;
 
-fn file(key: &str, value: &Value) -> Result<Vec<u8>, Error> {
-    use std::io::Read;
-    let path = text(key, value)?;
-    let cannot = |e: &dyn fmt::Display| Error::config(format!("{key}: the file {path} cannot be read: {e}"));
-    let mut out = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| cannot(&e))?;
-    file.take(MAX_FILE + 1).read_to_end(&mut out).map_err(|e| cannot(&e))?;
-    if out.len() as u64 > MAX_FILE {
-        return Err(cannot(&"it is larger than 16 MiB"));
-    }
-    Ok(out)
+fn file(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_file(key, text(key, value)?, MAX_FILE)
 }
 
 #[cfg(test)]
@@ -382,7 +381,11 @@ mod tests {
             (yaml("client_certificate_pem", &cert) + &yaml("client_key_pem", &cert), "no private key"),
             (yaml("ca_pem", &key), "no certificate"),
             (yaml("ca_pem", ""), "ca_pem"),
+            (yaml("ca_pem", &cert) + "ca_file: /x.pem\n", "both ca_file and ca_pem"),
+            (yaml("client_certificate_pem", &cert) + "client_certificate_file: /x\n", "both client_certificate_file"),
+            (yaml("client_key_pem", &key) + "client_key_file: /x\n", "both client_key_file"),
             ("ca_file: /nonexistent/x.pem\n".into(), "/nonexistent/x.pem"),
+            ("ca_file: /\n".into(), "not a regular file"),
             ("ca_only: true\n".into(), "ca_only"),
             ("min_tls_version: '1.1'\n".into(), "min_tls_version"),
             ("min_tls_version: 1.3\n".into(), "quotes"),
@@ -396,6 +399,7 @@ mod tests {
             let e = load(&text).unwrap_err();
             assert!(e.message().contains(word), "{text}: {e}");
         }
+        assert_eq!(load(&(yaml("ca_pem", &cert) + "ca_file: null\n")).unwrap().network.ca.len(), 1);
         let c = load("connect_timeout: 2\nkeep_alive_idle: 5\nmin_tls_version: '1.3'\nca_file: null\n").unwrap();
         assert_eq!(c.network.connect_timeout, Some(Duration::from_secs(2)));
         assert_eq!((c.network.keep_alive_idle, c.network.min_tls), (Duration::from_secs(5), MinTls::V1_3));

@@ -5,8 +5,9 @@ use std::ffi::c_char;
 use super::config_values::flag;
 use super::error::cognite_error;
 use super::global_values::{change, read};
-use super::guard::cognite_status;
+use super::guard::{cognite_status, entry};
 use super::text::{copy_text, text_opt};
+use crate::config::global;
 
 /// Bytes that are written to a local file at a time when file content is downloaded: more of them cost memory, fewer cost time.
 ///
@@ -124,7 +125,8 @@ pub unsafe extern "C" fn cognite_global_get_disable_pypi_version_check() -> i32 
     read(0, |g| i32::from(g.disable_pypi_version_check))
 }
 
-/// Deprecated in the reference and without effect: concurrency is bounded by the pool size.
+/// Deprecated in the reference and without effect, which a warning in the log says: concurrency is bounded by the pool
+/// size and `concurrency_settings`.
 ///
 /// @param count  Any number; the default is 5.
 /// @param[out] err  May be NULL.
@@ -134,8 +136,12 @@ pub unsafe extern "C" fn cognite_global_get_disable_pypi_version_check() -> i32 
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_global_set_max_workers(count: i64, err: *mut *mut cognite_error) -> cognite_status {
-    change(err, |g| {
-        g.max_workers = count;
+    entry(err, || {
+        global::update(|g| {
+            g.max_workers = count;
+            Ok(())
+        })?;
+        global::warn_if_without_effect("max_workers");
         Ok(())
     })
 }

@@ -53,7 +53,7 @@ impl TokenTransport {
         let idle = self.timeout.min(DOCUMENT_TIMEOUT);
         let (method, body) = (&Method::GET, &Bytes::new());
         let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body, idle };
-        self.within(idle * 2, exchange).await.map(read)
+        self.within(idle.saturating_mul(2), exchange).await.map(read)
     }
 
     async fn within(&self, limit: Duration, exchange: Exchange<'_>) -> Result<Answer, Error> {
@@ -83,7 +83,7 @@ impl TokenTransport {
             let idle = request.timeout.unwrap_or(self.timeout);
             let method = &Method::POST;
             let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body: &body, idle };
-            let answer = self.within(idle * 2, exchange).await?;
+            let answer = self.within(idle.saturating_mul(2), exchange).await?;
             let next = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
             match next {
                 // The form holds the secret: it follows to the same origin only, and only where it stays a POST.

@@ -17,9 +17,10 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::Client;
-use super::client::{LONGEST, total_time};
+use super::client::total_time;
 use super::operations::table::find;
 use super::outgoing::{Outgoing, Payload};
+use crate::auth::credentials::LONGEST_TIME;
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Cause, Error, Status};
 use crate::http::class::classify;
@@ -56,7 +57,7 @@ struct Way {
 impl Way {
     /// `timeout` zero: as long as data moves. Then each question to the service has the client's time for a call.
     fn new(client: &Arc<Client>, timeout: Duration, cancel: Option<&CancelToken>) -> Result<Self, Error> {
-        let total = total_time(timeout, LONGEST)?;
+        let total = total_time(timeout, LONGEST_TIME)?;
         Ok(Self { client: Arc::clone(client), deadline: Instant::now() + total, total, cancel: cancel.cloned() })
     }
 

@@ -94,7 +94,8 @@ static void retrieve(cognite_client *client, long n, long series) {
   cpu = cpu_s() - cpu;
   for (s = 0; s < cognite_columns_series(columns); s++) {
     const double *values = cognite_columns_numbers(columns, s, NULL);
-    for (i = 0; i < (long)cognite_columns_count(columns, s); i++) sum += values[i];
+    const long count = (long)cognite_columns_count(columns, s);
+    for (i = 0; i < count; i++) sum += values[i];
     got += i;
   }
   if (got != n) {

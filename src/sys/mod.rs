@@ -3,6 +3,7 @@
 
 pub mod inflate;
 pub mod launch;
+pub mod memory;
 pub mod process;
 pub mod readiness;
 pub mod signals;

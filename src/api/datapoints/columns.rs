@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::column::Kind;
+use crate::sys::memory;
 
 /// Texts one behind the other.
 #[derive(Debug, Default)]
@@ -147,6 +148,30 @@ impl Points {
         let n = self.len();
         [self.numbers.len(), self.texts.len(), self.states.len()].iter().all(|have| *have == 0 || *have == n)
             && self.aggregates.iter().all(|column| column.len() == n)
+    }
+
+    /// Room for so many more points of the kind that is there: the columns are allocated once.
+    pub fn expect(&mut self, more: usize) {
+        fn room<T>(column: &mut Vec<T>, more: usize) {
+            if !column.is_empty() && column.try_reserve_exact(more).is_ok() {
+                memory::in_large_pages(column);
+            }
+        }
+        room(&mut self.timestamps, more);
+        room(&mut self.numbers, more);
+        self.aggregates.iter_mut().for_each(|column| room(column, more));
+    }
+
+    /// Gives back room that was not needed.
+    pub fn fit(&mut self) {
+        fn fit<T>(column: &mut Vec<T>) {
+            if column.capacity() - column.len() > column.len() / 8 {
+                column.shrink_to_fit();
+            }
+        }
+        fit(&mut self.timestamps);
+        fit(&mut self.numbers);
+        self.aggregates.iter_mut().for_each(fit);
     }
 
     /// Whether the points from `from` on come one after the other, also after the one before them.

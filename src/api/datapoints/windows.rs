@@ -251,6 +251,7 @@ impl Reading {
             && pieces >= 2
             && rest / self.query.step() >= pieces
         {
+            self.make_room(asked.window, next, count, covered);
             // The rest of the window becomes windows of their own; this one ends here.
             if let Some(w) = self.windows.get_mut(&asked.window) {
                 w.end = next;
@@ -259,6 +260,18 @@ impl Reading {
             return Ok(self.cut(asked.series, next, asked.end, pieces, most));
         }
         Ok(vec![Asked { start, limit, cursor, ..asked.clone() }])
+    }
+
+    /// The first full page tells how long the columns will be.
+    fn make_room(&mut self, window: i64, next: i64, count: u64, covered: i64) {
+        // More is reserved bit by bit: what the page promises need not come.
+        const MOST: i128 = 50_000_000;
+        let first = self.windows.first_key_value().is_some_and(|(k, _)| *k == window);
+        let rest = i128::from(self.query.end.saturating_sub(next).max(0));
+        let more = (rest * i128::from(count) / i128::from(covered)).min(MOST);
+        if first && let Ok(more) = usize::try_from(more + more / 64) {
+            self.series.points.expect(more);
+        }
     }
 
     fn finish_window(&mut self, window: i64) {
@@ -299,6 +312,7 @@ impl Reading {
                 self.series.points = self.series.points.slice(0, most);
             }
         }
+        self.series.points.fit();
         self.series
     }
 }

@@ -18,8 +18,12 @@ pub struct Refusal<'a> {
 }
 
 pub fn error(r: &Refusal<'_>) -> Error {
-    let text = || text_of(r.body, r.headers);
-    let parsed = parse(r.body);
+    // A service may quote what it was sent, and hand out addresses that let anybody in.
+    let text = || crate::redact::text(&text_of(r.body, r.headers)).into_owned();
+    let parsed = parse(r.body).map(|mut value| {
+        crate::redact::value(&mut value);
+        value
+    });
     let (message, missing, duplicated, extra, code) = match parsed.as_ref().and_then(Value::as_object) {
         Some(map) => match map.get("error") {
             Some(Value::Object(inner)) => {
@@ -218,6 +222,30 @@ mod tests {
         assert_eq!(e.detail().service_message, Some(5.into()));
         assert_eq!(of(400, br#"{"error": "s"}"#).detail().extra, None);
         assert!(of(502, b"<html>").message().contains("web page"));
+    }
+
+    #[test]
+    fn secrets_are_masked_and_names_are_not() {
+        for body in [
+            r#"{"error":{"code":400,"message":"no: https://b/f?sv=1&sig=canarySIG","uploadUrl":"https://b/f?x=canary",
+                "clientSecret":"canary","missing":[{"externalId":"http://x/ns#a?b=c"}],
+                "duplicated":{"apiToken":"canary"}}}"#,
+            r#"{"error":"client_secret=canary at /f?sig=canary"}"#,
+            r#"{"error":{"code":1,"clientSecret":"canary"}}"#,
+            r#"{"clientSecret":"canary","url":"https://u:canary@h/"}"#,
+            r#"{"error":{"message":"cut","clientSecret":"canary"#,
+            r#"{"error":[{"sasToken":"canary"}]}"#,
+            "<p>https://b/f?sig=canary</p>",
+        ] {
+            let e = of(400, body.as_bytes());
+            let shown = format!("{} {}", e.message(), e.to_json());
+            assert!(shown.contains("***") && !shown.contains("canary"), "{shown}");
+            assert_eq!(
+                shown.matches("http://x/ns#a?b=c").count(),
+                if body.contains("ns#a") { 3 } else { 0 },
+                "{shown}"
+            );
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn headers(map: &HeaderMap) -> Value {
             true => "***".to_owned(),
             false => match name.as_str() {
                 "location" | "content-location" | "referer" => redact::url_with_query(&latin1(value.as_bytes())),
-                _ => latin1(value.as_bytes()),
+                _ => redact::text(&latin1(value.as_bytes())).into_owned(),
             },
         };
         out.insert(name.as_str().to_owned(), json!(redact::cut(&shown)));

@@ -4,35 +4,14 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::{MASK, is_sensitive_name, names_a_secret, plain_name};
+
 /// Characters of a body that are shown.
 const SHOWN: usize = 1000;
 /// A larger body is not read for its secrets, and so not shown.
 const MOST: usize = 4 << 20;
-const MASK: &str = "***";
-
-/// Parts of a field name that mark its value as secret. `token` is not among them: `tokenUrl` is none.
-const PARTS: [&str; 6] = ["secret", "password", "passwd", "passphrase", "nonce", "signature"];
-/// Whole names, without letter case and underscores.
-const NAMES: [&str; 12] = [
-    "keyvalue",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "keypassword",
-    "accesstoken",
-    "refreshtoken",
-    "idtoken",
-    "authtoken",
-    "bearertoken",
-    "token",
-    "authorization",
-];
 /// Fields whose text is a presigned URL: nothing of the query is shown.
 const PRESIGNED: [&str; 3] = ["downloadurl", "uploadurl", "uploadurls"];
-
-fn plain_name(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
-}
 
 /// The body as it may be shown; `None` for an empty one. `known`: a text that must not be seen wherever it is (the
 /// token that was sent).
@@ -47,16 +26,15 @@ pub fn body(bytes: &[u8], known: Option<&str>) -> Option<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return hidden("not text") };
     let shown = match serde_json::from_str::<Value>(text) {
         Ok(mut value) => {
-            mask(&mut value, false);
+            self::value(&mut value);
             value.to_string()
         }
         // Damaged JSON, a form, a page: shown unless it names something that would be masked.
         Err(_) => {
-            let lower = plain_name(text);
-            if PARTS.iter().chain(&NAMES).chain(&PRESIGNED).any(|p| lower.contains(p)) || lower.contains("sig=") {
+            if names_a_secret(text) || text.to_ascii_lowercase().contains("sig=") {
                 return hidden("not JSON, and it may hold a secret");
             }
-            text.to_owned()
+            super::text(text).into_owned()
         }
     };
     let shown = match known {
@@ -74,15 +52,20 @@ pub fn cut(text: &str) -> String {
     }
 }
 
-/// Masks what is secret in `value`; everything but structure when `all`.
+/// Masks what is secret in `value`: fields by their names, and what is in texts.
+pub fn value(value: &mut Value) {
+    mask(value, false);
+}
+
+/// The same; everything but structure when `all`.
 fn mask(value: &mut Value, all: bool) {
     match value {
         Value::Null => {}
         Value::Object(map) => mask_members(map, all),
         Value::Array(list) => list.iter_mut().for_each(|v| mask(v, all)),
         Value::String(text) if !all => {
-            if text.starts_with("http://") || text.starts_with("https://") {
-                *text = super::url_with_query(text);
+            if let Cow::Owned(shown) = super::text(text) {
+                *text = shown;
             }
         }
         other => {
@@ -101,8 +84,7 @@ fn mask_members(map: &mut Map<String, Value>, all: bool) {
             drop_queries(value);
             continue;
         }
-        let secret = PARTS.iter().any(|p| plain.contains(p))
-            || NAMES.contains(&plain.as_str())
+        let secret = is_sensitive_name(name)
             || (plain == "value" && matches!(kind.as_str(), "header" | "query"))
             || (plain == "key" && matches!(kind.as_str(), "der" | "pem"));
         mask(value, all || secret);
@@ -136,10 +118,18 @@ mod tests {
             (r#"{"downloadUrl":"https://h/f?se=1&x=canary"}"#, r#"{"downloadUrl":"https://h/f"}"#),
             (r#"{"uploadUrls":["https://h/f?canary"]}"#, r#"{"uploadUrls":["https://h/f"]}"#),
             (r#"{"l":"https://h/f?a=1&sig=canary"}"#, r#"{"l":"https://h/f?a=1&sig=***"}"#),
+            (
+                r#"{"sasToken":"canary","apiToken":["canary"],"pwd":1,"clientAssertion":"canary"}"#,
+                r#"{"sasToken":"***","apiToken":["***"],"pwd":"***","clientAssertion":"***"}"#,
+            ),
+            (r#"{"m":"see https://b/f?sig=canary"}"#, r#"{"m":"see https://b/f?sig=***"}"#),
+            (r#"{"id":"http://purl.org/a#b","author":"x"}"#, r#"{"id":"http://purl.org/a#b","author":"x"}"#),
             (r#"{"echo":"Bearer canary-token!"}"#, r#"{"echo":"Bearer ***!"}"#),
             (r#"{"access_token":"canary","expires_in":5}"#, r#"{"access_token":"***","expires_in":5}"#),
             (r#"{"password":"canary"#, "(19 bytes, not shown: not JSON, and it may hold a secret)"),
             ("client_secret=canary", "(20 bytes, not shown: not JSON, and it may hold a secret)"),
+            (r#"{"sasToken":"canary"#, "(19 bytes, not shown: not JSON, and it may hold a secret)"),
+            ("<html>https://u:canary@h busy</html>", "<html>https://***@h busy</html>"),
             ("<html>busy</html>", "<html>busy</html>"),
         ] {
             assert_eq!(body(given.as_bytes(), Some("canary-token")).unwrap(), shown);

@@ -1,15 +1,19 @@
 //! What may be shown of names, URLs and bodies. One home for the question "is this a secret?".
 
 mod body;
+mod text;
 
 use std::borrow::Cow;
 
-pub use body::{body, cut};
+pub use body::{body, cut, value};
+pub use text::text;
 
-/// Parts of a header or field name that mark its value as secret.
-const SENSITIVE: [&str; 13] = [
-    "auth",
-    "token",
+/// Stands for what is not shown.
+const MASK: &str = "***";
+
+/// Parts of a name of a header, parameter or field that mark its value as secret. Names are compared without letter
+/// case, `_` and `-`: `client_secret`, `clientSecret` and `X-Client-Secret` are one.
+const SENSITIVE: [&str; 26] = [
     "secret",
     "password",
     "passwd",
@@ -21,33 +25,52 @@ const SENSITIVE: [&str; 13] = [
     "jwt",
     "assertion",
     "nonce",
+    "connectionstring",
+    "keyvalue",
+    "apikey",
+    "accesskey",
+    "accountkey",
+    "privatekey",
+    "signingkey",
+    "sessionkey",
+    "encryptionkey",
+    "masterkey",
+    "clientkey",
+    "appkey",
+    "applicationkey",
+    "customerkey",
+    "presharedkey",
 ];
-const KEY_OF: [&str; 11] = [
-    "api",
-    "access",
-    "private",
-    "signing",
-    "session",
-    "encryption",
-    "master",
-    "client",
-    "app",
-    "application",
-    "customer",
-];
-const HARMLESS: [&str; 4] =
-    ["www-authenticate", "proxy-authenticate", "access-control-allow-credentials", "token_expiry_leeway_seconds"];
+/// The same, but for names that end in one of `ABOUT`: `tokenUrl` is where to ask for one, `token_type` what it is.
+const HOLDERS: [&str; 2] = ["auth", "token"];
+const ABOUT: [&str; 7] = ["url", "uri", "endpoint", "type", "expiresin", "expiry", "leewayseconds"];
+const HARMLESS: [&str; 3] = ["wwwauthenticate", "proxyauthenticate", "accesscontrolallowcredentials"];
 /// What an authenticating proxy says of the user, which is no secret: `x-auth-request-` and one of these.
-const WHO: [&str; 7] = ["user", "email", "name", "preferred-username", "groups", "roles", "sub"];
+const WHO: [&str; 8] = ["user", "email", "name", "preferredusername", "groups", "roles", "sub", "redirect"];
+
+/// A name without letter case, `_` and `-`, and without authors, who are no authorization.
+fn plain_name(name: &str) -> String {
+    let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect();
+    let Some(at) = plain.find("author").filter(|at| !plain[at + "author".len()..].starts_with('i')) else {
+        return plain;
+    };
+    format!("{}{}", &plain[..at], &plain[at + "author".len()..])
+}
 
 pub fn is_sensitive_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let who = name.strip_prefix("x-auth-request-");
-    if HARMLESS.contains(&name.as_str()) || who.is_some_and(|w| WHO.contains(&w) || w == "redirect") {
+    let name = plain_name(name);
+    let who = name.strip_prefix("xauthrequest").is_some_and(|w| WHO.contains(&w));
+    if who || HARMLESS.contains(&name.as_str()) {
         return false;
     }
     SENSITIVE.iter().any(|s| name.contains(s))
-        || KEY_OF.iter().any(|k| ["-", "_", ""].iter().any(|sep| name.contains(&format!("{k}{sep}key"))))
+        || (HOLDERS.iter().any(|s| name.contains(s)) && !ABOUT.iter().any(|s| name.ends_with(s)))
+}
+
+/// Whether a secret may be named anywhere in a text whose structure is not known.
+fn names_a_secret(text: &str) -> bool {
+    let text = plain_name(text);
+    SENSITIVE.iter().chain(&HOLDERS).any(|s| text.contains(s))
 }
 
 /// A URL without user info, query and fragment: the three places where secrets travel.
@@ -79,7 +102,8 @@ pub fn url_with_query(text: &str) -> String {
         let name = pair.split('=').next().unwrap_or_default();
         if pair.len() > name.len() && is_secret_parameter(name) {
             out.push_str(name);
-            out.push_str("=***");
+            out.push('=');
+            out.push_str(MASK);
         } else {
             out.push_str(pair);
         }
@@ -140,10 +164,27 @@ mod tests {
             "apikey",
             "x-amz-signature",
             "client_assertion",
+            "clientAssertion",
+            "sasToken",
+            "apiToken",
+            "pwd",
+            "AccountKey",
+            "authorization_code",
+            "X-Authorized-By",
         ] {
             assert!(is_sensitive_name(n), "{n}");
         }
-        for n in ["x-team", "X-Auth-Request-User", "cdf-version", "WWW-Authenticate", "audience"] {
+        for n in [
+            "x-team",
+            "X-Auth-Request-User",
+            "cdf-version",
+            "WWW-Authenticate",
+            "audience",
+            "author",
+            "tokenUrl",
+            "token_type",
+            "key",
+        ] {
             assert!(!is_sensitive_name(n), "{n}");
         }
     }

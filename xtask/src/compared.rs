@@ -106,7 +106,8 @@ fn run_library(observed: &mut Observed) -> Res<()> {
     sh::compile_c(&[sh::root().join("tests/c/test_every_operation.c")], &program, &library, &["-std=c99"])?;
     let emulator = start()?;
     let mut c = Command::new(&program);
-    steps::timed(trusting(c.envs(emulator.env()), &emulator), Duration::from_secs(120))?;
+    c.arg(sh::root().join("tests/data")).envs(emulator.env());
+    steps::timed(trusting(&mut c, &emulator), Duration::from_secs(300))?;
     observe(&emulator, observed)
 }
 

@@ -133,6 +133,34 @@ fn tokens_and_requests_go_through_the_same_proxy() {
     assert!(e.message().contains("127.0.0.1:1") && e.message().contains("proxy"), "{e}");
 }
 
+#[test]
+fn a_proxy_that_is_itself_spoken_to_over_tls() {
+    let ca = Ca::new();
+    let server_tls = || tls(&ca, &ca.sign(&["127.0.0.1", "api.example"]), Tls::default());
+    let secure = Server::start(Some(server_tls()), |_| ok("{}"));
+    let plain = Server::start(None, |_| ok("{}"));
+    let proxy = Proxy::start(Some("Basic dXNlcjpwLWNhbmFyeQ==")).behind_tls(server_tls());
+    let via = format!("proxy: https://user:p-canary@127.0.0.1:{}\n", proxy.port);
+    let trust = format!("ca_pem: {}\n", quoted(&ca.pem));
+    for (scheme, server) in [("https", &secure), ("http", &plain)] {
+        let before = proxy.asked().len();
+        let base = format!("{scheme}://api.example:{}", server.port);
+        assert_eq!(get(&config(&base, &format!("{via}{trust}"))).unwrap().status, 200, "{scheme}");
+        let wanted = match scheme {
+            "https" => format!("CONNECT api.example:{}", server.port),
+            _ => format!("GET {base}{READ}"),
+        };
+        assert_eq!(proxy.asked()[before..], [wanted]);
+        assert_eq!(server.got()[0].header("authorization"), Some("Bearer canary-token"));
+        assert!(server.got()[0].header("proxy-authorization").is_none());
+        // Who is not trusted learns neither the password nor the request.
+        let e = get(&config(&base, &via)).unwrap_err();
+        assert_eq!(kind(&e), (Status::Tls, Some(Cause::Tls), 1), "{scheme}: {e}");
+        assert!(!e.to_json().to_string().contains("canary"), "{e}");
+        assert_eq!((proxy.asked().len(), server.got().len()), (before + 1, 1));
+    }
+}
+
 /// What a child process of this test does, which has its own environment and settings.
 fn child(mode: &str, url: &str, environment: &[(&str, &str)]) -> String {
     let mut c = Command::new(std::env::current_exe().unwrap());

@@ -223,8 +223,42 @@ impl Proxy {
         proxy
     }
 
+    /// The same, itself spoken to over TLS.
+    pub fn behind_tls(self, config: Arc<ServerConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (plain, port) = (self.port, listener.local_addr().unwrap().port());
+        thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+                thread::spawn(move || unwrap_tls(session, socket, plain));
+            }
+        });
+        Self { port, ..self }
+    }
+
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Both ways on one thread, as a TLS session cannot be parted: each side is listened to for a moment.
+fn unwrap_tls(session: ServerConnection, socket: TcpStream, to: u16) -> io::Result<()> {
+    let mut plain = TcpStream::connect(("127.0.0.1", to))?;
+    for s in [&socket, &plain] {
+        s.set_read_timeout(Some(Duration::from_millis(2)))?;
+        s.set_nodelay(true)?;
+    }
+    let mut secure = StreamOwned::new(session, socket);
+    let mut part = [0; 16 << 10];
+    let mut moved = |from: &mut dyn Read, to: &mut dyn Write| match from.read(&mut part) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(n) => to.write_all(&part[..n]).and_then(|()| to.flush()),
+        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(()),
+        Err(e) => Err(e),
+    };
+    loop {
+        moved(&mut secure, &mut plain)?;
+        moved(&mut plain, &mut secure)?;
     }
 }
 

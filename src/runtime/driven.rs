@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use super::drive::{self, Bell};
 use super::panics::contain;
 use crate::error::Error;
+use crate::sys::cancellation::Uncancelled;
 use crate::sys::wait::stack_left;
 
 #[derive(Default)]
@@ -74,6 +75,7 @@ impl Place<'_> {
     where
         F: Future<Output = Result<T, Error>> + Unpin,
     {
+        let _uncancelled = Uncancelled::new();
         // For timers and for what is spawned. A thread that is ending may have lost what this needs.
         let _entered = match contain(|| engine.enter()) {
             Ok(entered) => entered,

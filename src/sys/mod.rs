@@ -1,6 +1,8 @@
 //! What the operating system must be asked directly. Small, and next to `ffi` the only place where unsafe code lives.
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
+pub mod cancellation;
 pub mod inflate;
 pub mod launch;
 pub mod memory;

@@ -91,6 +91,33 @@ static void interrupted_calls(void) {
   server_set(&server, a_ok);
 }
 
+/* ---- pthread_cancel ---- */
+
+static int call_ended;
+
+static void *get_then_end(void *client) {
+  if (get(client) == COGNITE_OK) __atomic_store_n(&call_ended, 1, __ATOMIC_SEQ_CST);
+  for (;;) pthread_testcancel();
+  return NULL;
+}
+
+/* Waits inside a call are no places where a thread ends: the call goes on, then the thread ends. */
+static void cancelled_thread(void) {
+  cognite_client *client = make_client();
+  pthread_t thread;
+  void *result = NULL;
+  server_set(&server, a_slow);
+  if (!CHECK(pthread_create(&thread, NULL, get_then_end, client) == 0)) return;
+  while (server_count(&server, NULL) == 0) server_pause_ms(1);
+  pthread_cancel(thread);
+  pthread_join(thread, &result);
+  CHECK(result == PTHREAD_CANCELED);
+  CHECK(__atomic_load_n(&call_ended, __ATOMIC_SEQ_CST) == 1);
+  CHECK_STATUS(get(client), COGNITE_OK);
+  cognite_client_free(client);
+  server_set(&server, a_ok);
+}
+
 /* ---- stacks ---- */
 
 static void *get_thrice(void *client) {
@@ -182,6 +209,7 @@ int main(void) {
   server_start(&server, a_ok);
   before = open_files();
   interrupted_calls();
+  cancelled_thread();
   small_stacks();
   ended_by_others(0);
   for (round = 0; round < 3; round++) ended_by_others(1);

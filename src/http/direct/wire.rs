@@ -160,6 +160,7 @@ impl Wire for Tls {
             ready!(self.poll_flush(cx))?;
         }
         let mut taken = 0;
+        let nothing = pieces.iter().all(|p| p.is_empty());
         for piece in pieces.into_iter().filter(|p| !p.is_empty()) {
             let n = self.session.writer().write(piece)?;
             taken += n;
@@ -171,7 +172,8 @@ impl Wire for Tls {
         if let Poll::Ready(Err(e)) = self.poll_flush(cx) {
             return Poll::Ready(Err(e));
         }
-        Poll::Ready(Ok(taken))
+        // Zero says that all is out.
+        if taken == 0 && !nothing { Poll::Ready(Err(io::ErrorKind::WriteZero.into())) } else { Poll::Ready(Ok(taken)) }
     }
 
     fn poll_receive(

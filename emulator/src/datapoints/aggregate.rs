@@ -4,6 +4,7 @@
 //! otherwise, and not defined before the first and after the last sample. Averages and variances are integrals of that
 //! function over the part of the bucket where it is defined.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::series::{Series, Values};
@@ -180,16 +181,51 @@ pub struct View<'a> {
     values: Column<'a>,
     rules: Rules,
     is_step: bool,
+    /// Where was looked for neighbours, and what was found: buckets come in order, so nothing is passed twice.
+    before: Cell<(usize, Option<usize>)>,
+    after: Cell<(usize, Option<usize>)>,
 }
 
 impl<'a> View<'a> {
     /// None for string series, which have no aggregates.
     pub fn new(series: &'a Series, rules: Rules, is_step: bool) -> Option<Self> {
         match &series.values {
-            Values::Numbers(list) => Some(Self { series, values: Column::Numbers(list), rules, is_step }),
-            Values::States(list) => Some(Self { series, values: Column::States(list), rules, is_step: true }),
+            Values::Numbers(list) => Some(Self::of(series, Column::Numbers(list), rules, is_step)),
+            Values::States(list) => Some(Self::of(series, Column::States(list), rules, true)),
             Values::Texts(_) => None,
         }
+    }
+
+    fn of(series: &'a Series, values: Column<'a>, rules: Rules, is_step: bool) -> Self {
+        Self { series, values, rules, is_step, before: Cell::new((0, None)), after: Cell::new((0, Some(0))) }
+    }
+
+    /// Ignored datapoints are as good as not there: what is beside them are neighbours.
+    fn visible(&self, sample: &Sample) -> bool {
+        !(self.rules.ignore_bad && sample.bad)
+    }
+
+    fn sees(&self, n: &usize) -> bool {
+        self.sample(*n).is_some_and(|s| self.visible(&s))
+    }
+
+    fn last_before(&self, n: usize) -> Option<Sample> {
+        let (looked, known) = self.before.get();
+        let (from, known) = if looked <= n { (looked, known) } else { (0, None) };
+        let found = (from..n).rev().find(|n| self.sees(n)).or(known);
+        self.before.set((n, found));
+        self.sample(found?)
+    }
+
+    fn first_from(&self, n: usize) -> Option<Sample> {
+        let (looked, known) = self.after.get();
+        let found = if looked <= n && known.is_none_or(|k| k > n) {
+            known
+        } else {
+            (n..self.series.len()).find(|n| self.sees(n))
+        };
+        self.after.set((n, found));
+        self.sample(found?)
     }
 
     fn sample(&self, n: usize) -> Option<Sample> {
@@ -207,11 +243,9 @@ impl<'a> View<'a> {
         let mut point =
             AggregatePoint { timestamp: begin, numbers: [None; 16], max: None, min: None, states: Vec::new() };
         self.statuses(&mut point, begin, end, lo, hi);
-        // Ignored datapoints are as good as not there: what is beside them are neighbours.
-        let visible = |s: &Sample| !(self.rules.ignore_bad && s.bad);
-        let previous = (0..lo).rev().filter_map(|n| self.sample(n)).find(visible);
-        let next = (hi..self.series.len()).filter_map(|n| self.sample(n)).find(visible);
-        let inside = || (lo..hi).filter_map(|n| self.sample(n)).filter(visible);
+        let previous = self.last_before(lo);
+        let next = self.first_from(hi);
+        let inside = || (lo..hi).filter_map(|n| self.sample(n)).filter(|s| self.visible(s));
 
         self.interpolate(&mut point, begin, previous, inside().next().or(next));
         if matches!(self.values, Column::States(_)) {

@@ -53,11 +53,18 @@ fn kind(row: &Object) -> Kind {
     }
 }
 
-/// The unit of a new or changed time series, which strings have none of.
-pub fn check_unit(row: &Object) -> Result<()> {
+/// Checks the unit of a new or changed time series, and keeps what it measures for filters.
+pub fn dress_unit(row: &mut Object) -> Result<()> {
+    row.remove(QUANTITY);
     let Some(unit) = row.get("unitExternalId").and_then(Value::as_str) else { return Ok(()) };
     if row.get("isString").and_then(Value::as_bool) == Some(true) {
         return Err(ApiError::bad("unitExternalId is only for numeric time series"));
     }
-    crate::areas::units::check(unit)
+    crate::areas::units::check(unit)?;
+    let quantity = crate::areas::units::quantity(unit);
+    row.insert(QUANTITY.into(), quantity.into());
+    Ok(())
 }
+
+/// A field that filters know and no answer shows.
+pub const QUANTITY: &str = "unitQuantity";

@@ -75,6 +75,9 @@ pub fn stored(data: &mut Data, key: &Key) {
             None => row.remove(field),
         };
     }
+    if super::dress_unit(&mut row).is_err() {
+        row.remove("unitExternalId");
+    }
     // Its room is the node's.
     let freed = data.table_mut(TABLE).put(id, row, 0);
     data.release(u64::from(pending.is_some()), freed);
@@ -135,6 +138,7 @@ fn set_pending(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         row.insert("lastUpdatedTime".into(), json!(now_ms()));
         crate::generic::put(&mut data, TABLE, crate::resources::table::EXTERNAL_ID, id, row.clone())?;
         data.pending.insert(node, id);
+        row.remove(super::QUANTITY);
         answers.push(row);
     }
     Ok(Reply::ok(&json!({ "items": answers })))

@@ -148,6 +148,7 @@ pub const KINDS: &[Kind] = &[
             NAME,
             filter("unit", Test::Equals("unit")),
             filter("unitExternalId", Test::Equals("unitExternalId")),
+            filter("unitQuantity", Test::Equals("unitQuantity")),
             filter("isString", Test::Equals("isString")),
             filter("isStep", Test::Equals("isStep")),
             METADATA,

@@ -15,7 +15,7 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
         Special::TimeSeries => {
             for value in fresh {
                 let text = value.get("isString").and_then(Value::as_bool).unwrap_or(false);
-                crate::datapoints::check_unit(value)?;
+                crate::datapoints::dress_unit(value)?;
                 value.insert("type".into(), json!(if text { "string" } else { "numeric" }));
             }
             Ok(())
@@ -151,7 +151,7 @@ fn parent_of(data: &Data, id: i64) -> Option<i64> {
 
 pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) -> Result<()> {
     if kind.special == Special::TimeSeries {
-        changed.iter().try_for_each(|(_, new)| crate::datapoints::check_unit(new))?;
+        changed.iter_mut().try_for_each(|(_, new)| crate::datapoints::dress_unit(new))?;
         return changed.iter().try_for_each(|(id, new)| may_change(data, kind, *id, Some(new)));
     }
     if kind.special != Special::Asset {
@@ -280,6 +280,7 @@ pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: bool) -> Option<Va
 /// A row with what is not kept in it.
 pub fn dressed(data: &Data, kind: &Kind, id: i64, row: &Object, aggregates: bool) -> Value {
     let mut value = row.clone();
+    value.remove(crate::datapoints::QUANTITY);
     if kind.special == Special::Asset {
         let parent = value.get("parentId").and_then(Value::as_i64);
         if let Some(name) = parent.and_then(|p| data.table("assets")?.get(p)?.get("externalId").cloned()) {

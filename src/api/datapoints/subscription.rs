@@ -218,7 +218,7 @@ mod tests {
     fn partitions_in_either_form() {
         let parts = |text: &str| parse(text.as_bytes()).map(|p| p.2);
         let none = Partition { index: 0, cursor: None };
-        assert_eq!(parts(r#"{"externalId":"s"}"#).unwrap(), [none.clone()]);
+        assert_eq!(parts(r#"{"externalId":"s"}"#).unwrap(), std::slice::from_ref(&none));
         assert_eq!(
             parts(r#"{"externalId":"s","partitions":[0,{"index":7,"cursor":"c"}],"limit":5}"#).unwrap(),
             [none, at(7, "c")]

@@ -5,7 +5,6 @@
 pub mod cancellation;
 pub mod inflate;
 pub mod launch;
-pub mod memory;
 pub mod process;
 pub mod readiness;
 pub mod signals;

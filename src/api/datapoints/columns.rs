@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::column::Kind;
-use crate::sys::memory;
 
 /// Texts one behind the other.
 #[derive(Debug, Default)]
@@ -153,8 +152,9 @@ impl Points {
     /// Room for so many more points of the kind that is there: the columns are allocated once.
     pub fn expect(&mut self, more: usize) {
         fn room<T>(column: &mut Vec<T>, more: usize) {
-            if !column.is_empty() && column.try_reserve_exact(more).is_ok() {
-                memory::in_large_pages(column);
+            if !column.is_empty() {
+                // Without it they grow as they are filled.
+                let _ = column.try_reserve_exact(more);
             }
         }
         room(&mut self.timestamps, more);

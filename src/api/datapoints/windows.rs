@@ -256,8 +256,10 @@ impl Reading {
             if let Some(w) = self.windows.get_mut(&asked.window) {
                 w.end = next;
             }
+            // They are there before it is finished: what waits behind them must not move up.
+            let rest = self.cut(asked.series, next, asked.end, pieces, most);
             self.finish_window(asked.window);
-            return Ok(self.cut(asked.series, next, asked.end, pieces, most));
+            return Ok(rest);
         }
         Ok(vec![Asked { start, limit, cursor, ..asked.clone() }])
     }
@@ -324,6 +326,31 @@ mod tests {
 
     fn reading(text: &str) -> Reading {
         Reading::new(0, parse(text.as_bytes(), 1_700_000_000_000, Ask::Range).unwrap().items.remove(0))
+    }
+
+    #[test]
+    fn what_waits_stays_behind_the_rest_of_a_window() {
+        // Two windows; the page of the second is there before the first is found to be longer than a page.
+        let mut r = reading(r#"{"id":1,"start":0,"end":432000000}"#);
+        let asked = r.begin(0, 2, u64::MAX);
+        let [first, second] = &asked[..] else { panic!("{asked:?}") };
+        let mut page = |asked: &Asked, count: u64| {
+            let place = r.place(asked);
+            for n in 0..count as i64 {
+                place.timestamps.push(asked.start + n);
+                place.numbers.push(0.0);
+            }
+            r.taken(asked, count, asked.start + count as i64 - 1, Some("c".into())).unwrap()
+        };
+        assert_eq!(page(second, 5), []);
+        let rest = page(first, MAX_RAW);
+        assert!(rest.len() > 1);
+        for asked in &rest {
+            page(asked, 3);
+        }
+        let points = r.finish().points;
+        assert_eq!(points.len(), MAX_RAW as usize + 5 + 3 * rest.len());
+        assert!(points.ascends_from(0));
     }
 
     /// Answers as the service would, points every `every` ms; the order in which answers come is random.

@@ -223,7 +223,7 @@ mod tests {
         }));
         assert_eq!(e.unwrap_err().status(), Status::Internal);
         assert!(!is_driving());
-        assert_eq!(block_on(Box::pin(async { Ok(is_driving()) })).unwrap(), true);
+        assert!(block_on(Box::pin(async { Ok(is_driving()) })).unwrap());
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Place<'_> {
     where
         F: Future<Output = Result<T, Error>> + Unpin,
     {
-        let _uncancelled = Uncancelled::new();
+        let _uncancelled = Uncancelled::begin();
         // For timers and for what is spawned. A thread that is ending may have lost what this needs.
         let _entered = match contain(|| engine.enter()) {
             Ok(entered) => entered,

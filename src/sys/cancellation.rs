@@ -19,7 +19,7 @@ mod unix {
     const DISABLED: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
 
     impl Uncancelled {
-        pub fn new() -> Self {
+        pub fn begin() -> Self {
             let mut before = DISABLED;
             // SAFETY: a state that exists and a place for the one before; only this thread's own state changes.
             unsafe { pthread_setcancelstate(DISABLED, &mut before) };
@@ -38,7 +38,7 @@ mod unix {
 
 #[cfg(not(all(unix, not(target_os = "android"))))]
 impl Uncancelled {
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self {}
     }
 }

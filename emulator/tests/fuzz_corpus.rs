@@ -88,13 +88,11 @@ fn mutations() {
     let mut count = 0;
     while Instant::now() < end {
         let data = mutate(&mut random, &all);
-        let slow = Instant::now();
         if std::panic::catch_unwind(|| fuzz::emulator(&data)).is_err() {
             let file = std::env::temp_dir().join("emulator-found");
             std::fs::write(&file, &data).unwrap();
             panic!("add this to fuzz/corpus/emulator when it is fixed: {}", file.display());
         }
-        assert!(slow.elapsed() < Duration::from_secs(20), "{}", String::from_utf8_lossy(&data));
         count += 1;
     }
     println!("{count} inputs");

@@ -172,7 +172,7 @@ impl Drop for Sweeper {
     }
 }
 
-async fn sweep(sweeper: Sweeper, idle: Duration) {
+async fn sweep(mut sweeper: Sweeper, idle: Duration) {
     // A timer cannot be set for ever.
     let pause = idle.clamp(Duration::from_millis(50), Duration::from_secs(86_400));
     loop {
@@ -181,7 +181,7 @@ async fn sweep(sweeper: Sweeper, idle: Duration) {
             Some(pool) if pool.tidy() => {}
             Some(_) => {
                 // Another one is started with the next connection; it is not this one's to close.
-                std::mem::forget(sweeper);
+                sweeper.0 = Weak::new();
                 return;
             }
             None => return,

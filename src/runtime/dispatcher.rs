@@ -140,8 +140,7 @@ impl Dispatcher {
             let mut state = lock(&self.shared.state);
             state.closed = true;
             if exiting {
-                // Not dropped: jobs own handles whose release would be a callback of its own kind.
-                std::mem::forget(std::mem::take(&mut state.jobs));
+                keep(&mut state.jobs);
             }
         }
         self.shared.ready.notify_all();
@@ -157,6 +156,11 @@ impl Dispatcher {
     }
 }
 
+/// What an exit left is not dropped: jobs own handles whose release would be a callback of its own kind.
+fn keep(jobs: &mut VecDeque<Job>) {
+    jobs.drain(..).for_each(std::mem::forget);
+}
+
 fn run(shared: &Shared) {
     mask_this_thread(Kind::Callback);
     let _counted = super::usage::THREADS.hold(1);
@@ -170,8 +174,7 @@ fn run(shared: &Shared) {
                 break job;
             }
             if state.closed {
-                // Left there by an exit; see close().
-                std::mem::forget(std::mem::take(&mut state.jobs));
+                keep(&mut state.jobs);
                 return;
             }
             state.sleeping += 1;

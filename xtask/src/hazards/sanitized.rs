@@ -161,6 +161,8 @@ impl Built<'_> {
             fs::write(&file, SUPPRESSED).map_err(|e| format!("{}: {e}", file.display()))?;
             // Children of a program with threads are what some hosts are about.
             program.env("TSAN_OPTIONS", format!("die_after_fork=0 suppressions={}", file.display()));
+            // The library runs several times slower with it, and on a busy machine more.
+            program.env("COGNITE_TEST_SLOW", "1");
         } else if name == "hazards/exit" {
             // Leaks count after a shutdown. These processes end without one.
             program.env("ASAN_OPTIONS", "detect_leaks=0");

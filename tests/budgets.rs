@@ -18,7 +18,6 @@ use cognite::http::{Call, Class, HttpClient, Response, url};
 use cognite::runtime::{self, CancelToken};
 use lab::{Got, Reply, Server, config, ok};
 use reqwest::Method;
-use reqwest::header::HeaderMap;
 
 fn client(config: &ClientConfig) -> Arc<HttpClient> {
     Arc::new(HttpClient::new(config.check().unwrap()).unwrap())
@@ -44,7 +43,7 @@ fn send(client: &Arc<HttpClient>, ask: Ask<'_>) -> mpsc::Receiver<Result<Respons
         method: Method::GET,
         authorize: target.own_origin,
         url: target.url,
-        headers: HeaderMap::new(),
+        headers: Arc::default(),
         body: bytes::Bytes::new(),
         class: Class::Read,
         gate: client.gates().pick(None, Class::Read),

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use cognite::http::direct::connection::Connection;
 use cognite::http::direct::wire::Wire;
 use cognite::http::failure::Broken;
+use cognite::http::headers::Headers;
 use cognite::http::progress::Progress;
 use cognite::http::transport::Exchange;
-use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use tokio::runtime::{Builder, Runtime};
 
@@ -59,7 +59,7 @@ impl Wire for Peer {
 
     fn begin(&mut self) {}
 
-    fn is_quiet(&mut self) -> bool {
+    fn is_quiet(&mut self, _fresh: bool) -> bool {
         false
     }
 
@@ -82,7 +82,7 @@ fn exchange(kind: u8, answer: &[u8], pieces: u32) -> Outcome {
         _ => (Method::POST, Bytes::from_static(&[b'x'; 3000])),
     };
     let url = Url::parse("http://h.example/a?b").expect("an address");
-    let (headers, idle) = (HeaderMap::new(), Duration::from_secs(3600));
+    let (headers, idle) = (Headers::default(), Duration::from_secs(3600));
     let x = Exchange { method: &method, url: &url, headers: &headers, authorization: None, body: &body, idle };
     let mut connection = Connection::new(Box::new(Peer { answer: answer.to_vec(), at: 0, pieces }));
     match time.block_on(connection.exchange(&x, LIMIT, &Progress::new(true))) {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::auth::credentials::within_a_week;
 use crate::config::{ClientConfig, global};
 use crate::error::{Error, Status};
 use crate::http::class::classify;
+use crate::http::headers::Headers;
 use crate::http::{Call, Class, HttpClient, Response, body, headers, url};
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{self, Held};
@@ -46,7 +47,8 @@ pub struct Request<'a> {
 
 pub struct Client {
     pub(super) http: HttpClient,
-    pub(super) standard: HeaderMap,
+    pub(super) standard: Arc<Headers>,
+    pub(super) addresses: url::Addresses,
     accepted: AtomicUsize,
 }
 
@@ -61,8 +63,9 @@ impl Client {
     pub fn new(config: &ClientConfig) -> Result<Arc<Self>, Error> {
         let checked = config.check()?;
         checked.credentials.check()?;
-        let standard = headers::standard(&checked)?;
-        Ok(Arc::new(Self { http: HttpClient::new(checked)?, standard, accepted: AtomicUsize::new(0) }))
+        let standard = Arc::new(headers::standard(&checked)?);
+        let http = HttpClient::new(checked)?;
+        Ok(Arc::new(Self { http, standard, addresses: url::Addresses::default(), accepted: AtomicUsize::new(0) }))
     }
 
     /// With the process's default config.
@@ -141,22 +144,19 @@ impl Client {
             .ok()
             .filter(|m| m.as_str().bytes().all(|b| b.is_ascii_uppercase()) && *m != Method::CONNECT)
             .ok_or_else(|| Error::argument("method must be an HTTP method in capital letters, such as GET or POST"))?;
-        let target = url::resolve(&checked.base_url, r.url, r.params)?;
+        let target = self.addresses.resolve(&checked.base_url, r.url, r.params)?;
         let mut headers = headers::merged(&self.standard, r.headers)?;
         let body = match r.content_type {
             Some(content_type) => {
                 let value = HeaderValue::from_str(content_type)
                     .map_err(|_| Error::argument("content_type holds characters that HTTP does not allow"))?;
-                headers.insert(CONTENT_TYPE, value);
+                Headers::edit(&mut headers).insert(CONTENT_TYPE, value);
                 Bytes::copy_from_slice(r.body)
             }
             None => {
                 let prepared = body::json(r.body, self.gzip_min())?;
                 // What was checked to be plain JSON is not compressed, whatever the caller's headers say.
-                headers.remove(CONTENT_ENCODING);
-                if prepared.gzip {
-                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                }
+                headers::set_gzip(&mut headers, prepared.gzip);
                 prepared.bytes
             }
         };

@@ -1,17 +1,20 @@
 //! One request from within an operation that makes several: built here, not by the caller, and not counted as a call of
 //! its own. The operation holds the place among the accepted calls.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use tokio::time::Instant;
 
 use super::Client;
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
 use crate::http::class::classify;
-use crate::http::{Call, Class, Response, body, url};
+use crate::http::headers::{Headers, set_gzip};
+use crate::http::{Call, Class, Response, body};
 use crate::runtime::CancelToken;
 
 /// What RFC 3986 calls unreserved stays as it is in a path segment; everything else is escaped.
@@ -75,33 +78,33 @@ impl Client {
     /// The same, with the token also to another host than the base URL's when that is `trusted`.
     pub(super) async fn send_to(&self, trusted: bool, o: Outgoing) -> Result<Response, Error> {
         let checked = self.http.checked();
-        let target = url::resolve(&checked.base_url, &o.path, None)?;
-        let mut headers = self.standard.clone();
-        headers.remove(CONTENT_ENCODING);
+        let target = self.addresses.resolve(&checked.base_url, &o.path, None)?;
+        let mut headers = Arc::clone(&self.standard);
+        let gzipped;
         let body = match o.payload {
-            Payload::None => Bytes::new(),
+            Payload::None => {
+                gzipped = false;
+                Bytes::new()
+            }
             Payload::Json(bytes) => {
                 let prepared = body::compressed(bytes, self.gzip_min())?;
-                if prepared.gzip {
-                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                }
+                gzipped = prepared.gzip;
                 prepared.bytes
             }
             Payload::Raw { bytes, content_type, gzip } => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-                if gzip {
-                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                }
+                Headers::edit(&mut headers).insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                gzipped = gzip;
                 bytes
             }
         };
+        set_gzip(&mut headers, gzipped);
         if let Some(accept) = o.accept {
-            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            Headers::edit(&mut headers).insert(ACCEPT, HeaderValue::from_static(accept));
         }
         if let Some(version) = o.version {
             let value = HeaderValue::from_str(&version)
                 .map_err(|_| Error::config("api_subversion holds characters that HTTP does not allow"))?;
-            headers.insert("cdf-version", value);
+            Headers::edit(&mut headers).insert("cdf-version", value);
         }
         let class = o.class.unwrap_or_else(|| classify(&o.method, target.path.as_deref()));
         let total = o.deadline.saturating_duration_since(Instant::now());

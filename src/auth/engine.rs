@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use once_cell::sync::OnceCell;
 use reqwest::header::HeaderValue;
 use tokio::sync::{oneshot, watch};
 
@@ -106,6 +107,8 @@ pub struct TokenEngine {
     transport: Arc<dyn FormTransport>,
     session: Session,
     state: Mutex<State>,
+    /// What a token that never changes looks like in a request.
+    fixed: OnceCell<Header>,
     counts: TokenCounts,
 }
 
@@ -116,6 +119,7 @@ impl TokenEngine {
             transport,
             session: Session::default(),
             state: Mutex::default(),
+            fixed: OnceCell::new(),
             counts: TokenCounts::default(),
         })
     }
@@ -138,7 +142,8 @@ impl TokenEngine {
     /// somebody waits.
     pub async fn header(self: &Arc<Self>) -> Result<Header, Error> {
         if let Credentials::Token(token) = &self.credentials {
-            return Ok(Header { value: bearer(token)?, generation: 0 });
+            let made = || Ok(Header { value: bearer(token)?, generation: 0 });
+            return self.fixed.get_or_try_init(made).cloned();
         }
         let leeway = self.credentials.leeway();
         let (age, old, tried) = {

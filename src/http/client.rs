@@ -14,6 +14,7 @@ use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
 use super::gate::{Gate, Gates, Passed};
+use super::headers::Headers;
 use super::metrics::{self, Context, Metrics};
 use super::observe::{self, Again, Ended};
 use super::progress::Progress;
@@ -47,7 +48,8 @@ pub struct Call {
     pub url: Url,
     /// Whether the token goes along: only to the configured origin.
     pub authorize: bool,
-    pub headers: HeaderMap,
+    /// Most calls have those of their client.
+    pub headers: Arc<Headers>,
     pub body: Bytes,
     pub class: Class,
     /// Where it waits when the service is told to be asked less.
@@ -319,9 +321,9 @@ impl HttpClient {
             let left = call.gate.left();
             let mark = self.metrics.exchange(&progress);
             let stripped = place.foreign.then(|| {
-                let mut headers = call.headers.clone();
+                let mut headers = HeaderMap::clone(&call.headers);
                 place.strip(&mut headers);
-                headers
+                Headers::from(headers)
             });
             let exchange = Exchange {
                 method: &call.method,

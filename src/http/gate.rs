@@ -14,14 +14,7 @@ use super::metrics::Kind;
 use super::throttle::Throttle;
 
 /// Kinds of requests that CDF throttles apart from one another; each once for reads and once for writes.
-const CATEGORIES: [(&str, &[&str]); 6] = [
-    ("datapoints", &["timeseries/data", "timeseries/synthetic", "timeseries/subscriptions/data"]),
-    ("raw", &["raw"]),
-    ("data_modeling", &["models", "userapis", "dml"]),
-    ("files", &["files"]),
-    ("records", &["streams"]),
-    ("general", &[""]),
-];
+const CATEGORIES: [&str; 6] = ["datapoints", "raw", "data_modeling", "files", "records", "general"];
 
 /// Most origins and projects remembered; beyond it what nobody uses is forgotten.
 const MAX_GATES: usize = 4096;
@@ -141,7 +134,7 @@ impl Gates {
         for (at, gate) in self.0.iter().enumerate() {
             let throttle = lock(&gate.throttle);
             if throttle.refused > 0 {
-                let name = format!("{}.{}", CATEGORIES[at / 2].0, if at % 2 == 0 { "read" } else { "write" });
+                let name = format!("{}.{}", CATEGORIES[at / 2], if at % 2 == 0 { "read" } else { "write" });
                 let numbers = [
                     ("refused", throttle.refused.into()),
                     ("accepted", throttle.accepted.into()),
@@ -155,20 +148,37 @@ impl Gates {
 
     /// The gate for a path below the base URL.
     pub fn pick(&self, path: Option<&str>, class: Class) -> Arc<Gate> {
-        let category = CATEGORIES.iter().position(|(_, fronts)| fronts.iter().any(|f| begins(path, f))).unwrap_or(0);
-        Arc::clone(&self.0[category * 2 + usize::from(class.is_write())])
+        Arc::clone(&self.0[category(path) * 2 + usize::from(class.is_write())])
     }
 }
 
-/// Whether the part of `path` below the project begins with the segments of `front`.
-fn begins(path: Option<&str>, front: &str) -> bool {
-    if front.is_empty() {
-        return true;
+/// Which of [`CATEGORIES`] a path below the base URL belongs to.
+fn category(path: Option<&str>) -> usize {
+    let mut segments = below_project(path).unwrap_or_default().split('/');
+    match segments.next().unwrap_or_default() {
+        "timeseries" => match (segments.next(), segments.next()) {
+            (Some("data" | "synthetic"), _) | (Some("subscriptions"), Some("data")) => 0,
+            _ => 5,
+        },
+        "raw" => 1,
+        "models" | "userapis" | "dml" => 2,
+        "files" => 3,
+        "streams" => 4,
+        _ => 5,
     }
-    let mut given = path.unwrap_or_default().split('/').filter(|s| !s.is_empty());
-    let project = (given.next(), given.next(), given.next(), given.next());
-    matches!(project, (Some("api"), Some(_), Some("projects"), Some(_)))
-        && front.split('/').all(|segment| given.next() == Some(segment))
+}
+
+/// What follows `/api/{version}/projects/{project}/`.
+fn below_project(path: Option<&str>) -> Option<&str> {
+    let mut rest = path?;
+    for wanted in [Some("api"), None, Some("projects"), None] {
+        let (segment, after) = rest.trim_start_matches('/').split_once('/')?;
+        if wanted.is_some_and(|w| w != segment) {
+            return None;
+        }
+        rest = after;
+    }
+    Some(rest.trim_start_matches('/'))
 }
 
 #[cfg(test)]
@@ -186,11 +196,14 @@ mod tests {
             ("timeseries/data", Class::IdempotentWrite),
             ("timeseries/list", Class::Read),
             ("timeseries/datax", Class::Read),
+            ("../timeseries/data", Class::Read),
+            ("timeseries/subscriptions", Class::Read),
             ("raw/dbs", Class::Read),
             ("models/views", Class::Read),
         ] {
             assert!(!Arc::ptr_eq(&read, &pick(&a, other, class)), "{other}");
         }
+        assert!(Arc::ptr_eq(&read, &pick(&a, "timeseries/subscriptions/data/list", Class::Read)));
         assert!(Arc::ptr_eq(&pick(&a, "assets", Class::Write), &a.pick(None, Class::Write)));
         assert!(!Arc::ptr_eq(&read, &pick(&Gates::of("https://h", "q"), "timeseries/data/list", Class::Read)));
     }

@@ -1,8 +1,12 @@
 //! Headers of a request: standard, then the config's, then the call's; later wins, names without letter case.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
 
 use super::client::user_agent;
@@ -14,8 +18,58 @@ use crate::error::Error;
 /// What the library alone decides: the token, and how the body is framed.
 const OURS: [HeaderName; 4] = [AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, HOST];
 
+/// Headers of requests, and what they look like in one: written once for all that send the same.
+#[derive(Default)]
+pub struct Headers {
+    map: HeaderMap,
+    lines: OnceCell<Vec<u8>>,
+}
+
+impl Headers {
+    /// For a change of one's own.
+    pub fn edit(shared: &mut Arc<Self>) -> &mut HeaderMap {
+        let own = Arc::make_mut(shared);
+        own.lines = OnceCell::new();
+        &mut own.map
+    }
+
+    /// As they are sent, without what says how the request is framed, to whom it goes and who asks.
+    pub fn lines(&self) -> &[u8] {
+        self.lines.get_or_init(|| {
+            let mut out = Vec::new();
+            for (name, value) in self.map.iter().filter(|(name, _)| !OURS.contains(name)) {
+                out.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+            }
+            if !self.map.contains_key(ACCEPT) {
+                out.extend_from_slice(b"accept: */*\r\n");
+            }
+            out
+        })
+    }
+}
+
+impl From<HeaderMap> for Headers {
+    fn from(map: HeaderMap) -> Self {
+        Self { map, lines: OnceCell::new() }
+    }
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        self.map.clone().into()
+    }
+}
+
+impl Deref for Headers {
+    type Target = HeaderMap;
+
+    fn deref(&self) -> &HeaderMap {
+        &self.map
+    }
+}
+
 /// The standard headers with the config's over them.
-pub fn standard(checked: &Checked) -> Result<HeaderMap, Error> {
+pub fn standard(checked: &Checked) -> Result<Headers, Error> {
     let mut out = HeaderMap::with_capacity(12);
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     out.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -27,20 +81,30 @@ pub fn standard(checked: &Checked) -> Result<HeaderMap, Error> {
         set(&mut out, name, value)?;
     }
     out.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-    Ok(out)
+    Ok(out.into())
 }
 
 /// Puts a call's headers over `base`. `json` is a JSON object of text values.
-pub fn merged(base: &HeaderMap, json: Option<&str>) -> Result<HeaderMap, Error> {
-    let mut out = base.clone();
-    let Some(json) = json else { return Ok(out) };
+pub fn merged(base: &Arc<Headers>, json: Option<&str>) -> Result<Arc<Headers>, Error> {
+    let mut merged = Arc::clone(base);
+    let Some(json) = json else { return Ok(merged) };
+    let out = Headers::edit(&mut merged);
     let fault = || Error::argument("headers must be a JSON object of names to text");
     for (name, value) in pairs(json).map_err(|_| fault())? {
         let value: String = serde_json::from_str(value.get())
             .map_err(|_| Error::argument(format!("the header {name} must have a text value")))?;
-        set(&mut out, &name, &value).map_err(|e| Error::argument(e.message()))?;
+        set(out, &name, &value).map_err(|e| Error::argument(e.message()))?;
     }
-    Ok(out)
+    Ok(merged)
+}
+
+/// Sets or takes away what says that the body is compressed.
+pub fn set_gzip(headers: &mut Arc<Headers>, gzip: bool) {
+    if gzip {
+        Headers::edit(headers).insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    } else if headers.contains_key(CONTENT_ENCODING) {
+        Headers::edit(headers).remove(CONTENT_ENCODING);
+    }
 }
 
 fn set(out: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error> {

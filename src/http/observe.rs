@@ -95,7 +95,7 @@ impl Facts {
     fn of(call: &Call, token: Option<&Header>, answer: Option<(&HeaderMap, &[u8])>) -> Self {
         let token = token_text(token);
         let token = token.as_deref();
-        let mut sent = call.headers.clone();
+        let mut sent = HeaderMap::clone(&call.headers);
         if let Some(t) = token
             && let Ok(mut value) = reqwest::header::HeaderValue::from_str(t)
         {

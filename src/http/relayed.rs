@@ -55,7 +55,7 @@ impl Relayed {
             message: e.message().to_owned(),
         })?;
         let mut request = reqwest::Request::new(x.method.clone(), x.url.clone());
-        *request.headers_mut() = x.headers.clone();
+        *request.headers_mut() = reqwest::header::HeaderMap::clone(x.headers);
         if let Some(authorization) = x.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }

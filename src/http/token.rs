@@ -52,7 +52,7 @@ impl TokenTransport {
         headers.insert(USER_AGENT, user_agent());
         let idle = self.timeout.min(DOCUMENT_TIMEOUT);
         let (method, body) = (&Method::GET, &Bytes::new());
-        let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body, idle };
+        let exchange = Exchange { method, url: &url, headers: &headers.into(), authorization: None, body, idle };
         self.within(idle.saturating_mul(2), exchange).await.map(read)
     }
 
@@ -82,7 +82,8 @@ impl TokenTransport {
             headers.insert(USER_AGENT, user_agent());
             let idle = request.timeout.unwrap_or(self.timeout);
             let method = &Method::POST;
-            let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body: &body, idle };
+            let exchange =
+                Exchange { method, url: &url, headers: &headers.into(), authorization: None, body: &body, idle };
             let answer = self.within(idle.saturating_mul(2), exchange).await?;
             let next = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
             match next {

@@ -242,7 +242,7 @@ impl HttpClient {
         let peer = self.transport.peer(&place.url);
         let client = self.transport.client(&place.url).map_err(Broke::Here)?;
         let mut request = reqwest::Request::new(call.method.clone(), place.url.clone());
-        let mut headers = call.headers.clone();
+        let mut headers = HeaderMap::clone(&call.headers);
         place.strip(&mut headers);
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, token.value.clone());

@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::direct::Direct;
+use super::headers::Headers;
 use super::progress::Progress;
 use super::proxy::Route;
 use super::relayed::Relayed;
@@ -37,7 +38,7 @@ pub struct Transport {
 pub struct Exchange<'a> {
     pub method: &'a Method,
     pub url: &'a Url,
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// Goes along with the headers.
     pub authorization: Option<&'a HeaderValue>,
     pub body: &'a Bytes,

@@ -3,18 +3,46 @@
 use reqwest::Url;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Mutex;
 
 use crate::auth::form::form_encode;
 use crate::config::BaseUrl;
 use crate::error::Error;
 
+#[derive(Clone)]
 pub struct Target {
     pub url: Url,
     /// Below the base URL: its path from there on. Elsewhere: `None`.
     pub path: Option<String>,
     /// Same scheme, host and port as the base URL: the only place the token is sent to.
     pub own_origin: bool,
+}
+
+/// Paths of one client that were asked for lately: most programs ask for the same few again and again.
+#[derive(Default)]
+pub struct Addresses(Mutex<VecDeque<(String, Target)>>);
+
+impl Addresses {
+    const KEPT: usize = 4;
+    const LONGEST: usize = 200;
+
+    /// As [`resolve`]; `base` is the same each time.
+    pub fn resolve(&self, base: &BaseUrl, given: &str, params: Option<&str>) -> Result<Target, Error> {
+        if params.is_some() || given.len() > Self::LONGEST {
+            return resolve(base, given, params);
+        }
+        // Whoever does not get it at once works it out.
+        let Ok(mut kept) = self.0.try_lock() else { return resolve(base, given, None) };
+        if let Some((_, target)) = kept.iter().find(|(path, _)| path == given) {
+            return Ok(target.clone());
+        }
+        let target = resolve(base, given, None)?;
+        kept.truncate(Self::KEPT - 1);
+        kept.push_front((given.to_owned(), target.clone()));
+        Ok(target)
+    }
 }
 
 /// `given` is a path that begins with `/` (put behind the base URL) or a full http(s) URL. `params` is a JSON object of
@@ -26,7 +54,10 @@ pub fn resolve(base: &BaseUrl, given: &str, params: Option<&str>) -> Result<Targ
         let given = given.split('#').next().unwrap_or_default();
         let (path, query) = given.split_once('?').map_or((given, None), |(p, q)| (p, Some(q)));
         let mut url = base.url.clone();
-        url.set_path(&format!("{prefix}{path}"));
+        match prefix {
+            "" => url.set_path(path),
+            _ => url.set_path(&format!("{prefix}{path}")),
+        }
         url.set_query(query);
         url
     } else if given.starts_with("http://") || given.starts_with("https://") {
@@ -137,6 +168,18 @@ mod tests {
 
     fn go(given: &str, params: Option<&str>) -> Target {
         resolve(&base("https://h.x/pre"), given, params).unwrap()
+    }
+
+    #[test]
+    fn addresses_that_were_asked_for_lately() {
+        let (base, lately) = (base("https://h.x/pre"), Addresses::default());
+        for given in ["/a?x=1", "/b", "/a?x=1", "/a", "https://h.x/pre/b", "/c", "/d", "/e", "/a?x=1", "/../a"] {
+            let (kept, new) = (lately.resolve(&base, given, None).unwrap(), resolve(&base, given, None).unwrap());
+            assert_eq!((kept.url, kept.path, kept.own_origin), (new.url, new.path, new.own_origin), "{given}");
+        }
+        assert_eq!(lately.0.lock().unwrap().len(), Addresses::KEPT);
+        assert_eq!(lately.resolve(&base, "/a", Some("{\"y\":2}")).unwrap().url.as_str(), "https://h.x/pre/a?y=2");
+        assert!(lately.resolve(&base, "a", None).is_err());
     }
 
     #[test]

@@ -215,8 +215,15 @@ pub mod gate {
         }
         // A callback that unwinds (Rust hosts only; C++ must not throw) loses its own rest, nothing else.
         let _ = panics::contain(callback);
-        lock(&GATE).running -= 1;
-        LEFT.notify_all();
+        let closed = {
+            let mut gate = lock(&GATE);
+            gate.running -= 1;
+            gate.closed
+        };
+        // Only an exit waits for that; to notify asks the system each time.
+        if closed {
+            LEFT.notify_all();
+        }
         Ok(())
     }
 

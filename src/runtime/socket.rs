@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BufMut;
 use socket2::SockRef;
@@ -52,8 +52,13 @@ impl Socket {
         }
     }
 
-    /// Nothing has arrived, not even the end.
-    pub fn is_quiet(&self) -> bool {
+    /// Nothing has arrived, not even the end. `fresh`: it was used a moment ago, so what the engine knows of it is enough.
+    pub fn is_quiet(&self, fresh: bool) -> bool {
+        if let (State::Registered(s), true) = (&self.0, fresh)
+            && s.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+        {
+            return true;
+        }
         self.raw().is_ok_and(socket::is_quiet)
     }
 

@@ -1,8 +1,83 @@
 //! Process identity (for fork detection), exit handlers, the login name.
 
-/// The id of this process. Asked anew each time: libc no longer caches it, and a forked child has another one.
+#[cfg(all(target_os = "linux", not(miri)))]
+use std::sync::atomic::Ordering;
+
+/// The id of this process, also in a forked child. Every call of the library asks, so it is kept where the system takes it
+/// away from a child; libc no longer keeps it.
 pub fn id() -> u32 {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    if let Some(kept) = wiped::word() {
+        let known = kept.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        let id = std::process::id();
+        kept.store(id, Ordering::Relaxed);
+        return id;
+    }
     std::process::id()
+}
+
+/// Memory that is all zero in a forked child.
+#[cfg(all(target_os = "linux", not(miri)))]
+mod wiped {
+    use std::ptr::null_mut;
+    use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+    const SIZE: usize = 4096;
+
+    static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+    /// In the place of a word where the system has no such memory.
+    static NONE: AtomicU32 = AtomicU32::new(0);
+
+    pub fn word() -> Option<&'static AtomicU32> {
+        let mut word = WORD.load(Ordering::Acquire);
+        if word.is_null() {
+            word = make();
+        }
+        if std::ptr::eq(word, &NONE) {
+            return None;
+        }
+        // SAFETY: `make` answers with NONE or a whole zeroed page of its own, which is never given back: valid and aligned
+        // for an atomic word, in this process and in its children.
+        Some(unsafe { &*word })
+    }
+
+    #[cold]
+    fn make() -> *mut AtomicU32 {
+        let none = (&raw const NONE).cast_mut();
+        let word = map().map_or(none, <*mut libc::c_void>::cast);
+        match WORD.compare_exchange(null_mut(), word, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => word,
+            Err(first) => {
+                if word != none {
+                    // SAFETY: mapped above by this call, and nobody else has seen it.
+                    unsafe { libc::munmap(word.cast(), SIZE) };
+                }
+                first
+            }
+        }
+    }
+
+    fn map() -> Option<*mut libc::c_void> {
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping anywhere touches no memory there is.
+        let page = unsafe { libc::mmap(null_mut(), SIZE, access, kind, -1, 0) };
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        // SAFETY: the page was mapped above. An advice that does not exist must be refused: emulated systems take any and
+        // follow none.
+        let follows =
+            unsafe { libc::madvise(page, SIZE, -1) != 0 && libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) == 0 };
+        if follows {
+            return Some(page);
+        }
+        // SAFETY: mapped above, and nobody else has seen it.
+        unsafe { libc::munmap(page, SIZE) };
+        None
+    }
 }
 
 /// The user this process acts for.
@@ -39,4 +114,26 @@ pub fn login_name() -> Option<String> {
 #[cfg(not(unix))]
 pub fn login_name() -> Option<String> {
     None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_child_has_an_id_of_its_own() {
+        assert_eq!(id(), std::process::id());
+        assert_eq!(id(), std::process::id());
+        // SAFETY: the child makes system calls and reads atomics only, and ends without running what it inherited.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let own = id() == std::process::id() && id() == std::process::id();
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(if own { 7 } else { 8 }) };
+        }
+        let mut status = 0;
+        // SAFETY: a child of this process, and a local to write to.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(libc::WEXITSTATUS(status), 7);
+    }
 }

@@ -90,7 +90,7 @@ impl Way {
             method,
             url: link.url.clone(),
             authorize: link.ours,
-            headers,
+            headers: Arc::new(headers.into()),
             body: bytes::Bytes::new(),
             class,
             gate: self.client.http.gates().pick(None, class),

@@ -16,6 +16,7 @@ use crate::api::Client;
 use crate::api::operations::lanes::Lanes;
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
+use crate::http::headers::Headers;
 use crate::http::transfer::{self, Source};
 use crate::http::{Response, url};
 use crate::runtime::CancelToken;
@@ -164,7 +165,7 @@ impl Begun {
         let mut call = way.call(Method::PUT, link, "files.upload");
         let kind = self.file.get("mimeType").and_then(Value::as_str).and_then(|k| HeaderValue::from_str(k).ok());
         if let (Some(kind), None) = (kind, &self.upload_id) {
-            call.headers.insert(CONTENT_TYPE, kind);
+            Headers::edit(&mut call.headers).insert(CONTENT_TYPE, kind);
         }
         let sent = way.client.http.transfer(&call, transfer::Content::Out(source)).await;
         sent.map_err(|e| {

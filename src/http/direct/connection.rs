@@ -60,8 +60,8 @@ impl Connection {
     }
 
     /// Whether it can take another request.
-    pub fn is_quiet(&mut self) -> bool {
-        self.wire.is_quiet()
+    pub fn is_quiet(&mut self, fresh: bool) -> bool {
+        self.wire.is_quiet(fresh)
     }
 
     /// Whether the server can know of the last request.

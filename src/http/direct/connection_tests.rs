@@ -9,6 +9,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use super::*;
+use crate::http::headers::Headers;
 
 #[derive(Clone, Copy, PartialEq)]
 enum End {
@@ -83,7 +84,7 @@ impl Wire for Peer {
         self.passed = false;
     }
 
-    fn is_quiet(&mut self) -> bool {
+    fn is_quiet(&mut self, _fresh: bool) -> bool {
         self.answer.is_empty()
     }
 
@@ -97,7 +98,7 @@ impl Wire for Peer {
 struct Request {
     method: Method,
     url: Url,
-    headers: HeaderMap,
+    headers: Headers,
     body: Bytes,
 }
 
@@ -105,7 +106,7 @@ fn request(method: &str, body: &'static [u8]) -> Request {
     Request {
         method: Method::from_bytes(method.as_bytes()).unwrap(),
         url: Url::parse("http://h.x:81/a%20b?q=1").unwrap(),
-        headers: HeaderMap::new(),
+        headers: Headers::default(),
         body: Bytes::from_static(body),
     }
 }
@@ -283,12 +284,13 @@ async fn the_request_as_it_leaves() {
     ] {
         let peer = Peer { end: End::Stalls, ..Peer::says(OK) };
         let taken = Arc::clone(&peer.taken);
-        let mut x = request(method, body);
+        let mut headers = HeaderMap::new();
         for (name, value) in
             [("b", "1"), ("a", "2"), ("content-length", "77"), ("transfer-encoding", "x"), ("host", "y")]
         {
-            x.headers.insert(name, value.parse().unwrap());
+            headers.insert(name, value.parse().unwrap());
         }
+        let x = Request { headers: headers.into(), ..request(method, body) };
         assert!(ask(&x, peer, 10).await.unwrap().1);
         let wanted = format!(
             "{method} /a%20b?q=1 HTTP/1.1\r\nb: 1\r\na: 2\r\naccept: */*\r\nhost: h.x:81\r\n{framed}\r\n{}",

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use httparse::{Error as Parse, ParserConfig, Status};
 use reqwest::Method;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 
 use crate::http::transport::Exchange;
@@ -14,6 +14,9 @@ use crate::http::transport::Exchange;
 /// Lines of a head at most, and bytes.
 const MOST_HEADERS: usize = 100;
 pub(super) const LONGEST: usize = 400 << 10;
+
+/// The head of most requests is shorter.
+const TYPICAL: usize = 1 << 10;
 
 /// Why what came is not HTTP.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,26 +44,16 @@ pub struct Head {
 
 /// Puts the request's head behind what is in `out`.
 pub fn write(out: &mut Vec<u8>, x: &Exchange<'_>) {
+    out.reserve(TYPICAL);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|p| out.extend_from_slice(p));
     put(&[x.method.as_str().as_bytes(), b" ", x.url.path().as_bytes()]);
     if let Some(query) = x.url.query() {
         put(&[b"?", query.as_bytes()]);
     }
     put(&[b" HTTP/1.1\r\n"]);
-    let mut accepts = false;
-    for (name, value) in x.headers {
-        accepts |= *name == ACCEPT;
-        // How the request is framed, to whom it goes and who asks is decided here alone.
-        let ours = matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING);
-        if !ours && (x.authorization.is_none() || *name != AUTHORIZATION) {
-            put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
-        }
-    }
-    if let Some(authorization) = x.authorization {
+    put(&[x.headers.lines()]);
+    if let Some(authorization) = x.authorization.or_else(|| x.headers.get(AUTHORIZATION)) {
         put(&[b"authorization: ", authorization.as_bytes(), b"\r\n"]);
-    }
-    if !accepts {
-        put(&[b"accept: */*\r\n"]);
     }
     put(&[b"host: ", x.url.host_str().unwrap_or_default().as_bytes()]);
     if let Some(port) = x.url.port() {

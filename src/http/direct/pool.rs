@@ -11,6 +11,9 @@ use tokio::sync::oneshot;
 use super::connection::Connection;
 use crate::http::failure::Unconnected;
 
+/// Used again so soon, a connection is not looked at by a system call of its own.
+const FRESH: Duration = Duration::from_millis(1);
+
 /// Whom a connection is with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -97,7 +100,8 @@ impl Pool {
                 let at = at.or_else(|| state.idle.iter().rposition(fits))?;
                 state.idle.remove(at)
             };
-            if found.since.elapsed() < self.idle && found.connection.is_quiet() {
+            let unused = found.since.elapsed();
+            if unused < self.idle && found.connection.is_quiet(unused < FRESH) {
                 return Some((found.origin, found.connection));
             }
         }

@@ -30,7 +30,8 @@ pub trait Wire: Send {
     fn begin(&mut self);
 
     /// Whether another request can be sent: the server has neither ended the connection nor said anything unasked.
-    fn is_quiet(&mut self) -> bool;
+    /// `fresh`: the last answer came a moment ago.
+    fn is_quiet(&mut self, fresh: bool) -> bool;
 
     /// Nobody waits for it any more.
     fn rest(&self);
@@ -82,8 +83,8 @@ impl Wire for Plain {
         self.passed = false;
     }
 
-    fn is_quiet(&mut self) -> bool {
-        self.socket.is_quiet()
+    fn is_quiet(&mut self, fresh: bool) -> bool {
+        self.socket.is_quiet(fresh)
     }
 
     fn rest(&self) {
@@ -219,11 +220,11 @@ impl Wire for Tls {
         self.passed = false;
     }
 
-    fn is_quiet(&mut self) -> bool {
+    fn is_quiet(&mut self, fresh: bool) -> bool {
         // Tickets for later sessions come whenever the server likes: a connection is only noisy if there is more to it.
         let mut waker = Context::from_waker(std::task::Waker::noop());
         let mut nothing = Vec::new();
-        if self.at >= self.input.len() && self.socket.is_quiet() {
+        if self.at >= self.input.len() && self.socket.is_quiet(fresh) {
             return !self.session.wants_write();
         }
         matches!(self.poll_receive(&mut waker, &mut nothing, 1, false), Poll::Pending) && !self.session.wants_write()

@@ -14,7 +14,8 @@ use crate::runtime::{self, Notify, Via};
 
 /// Told once, on a callback thread of the library: never inside the call that was accepted, never on the caller's thread.
 /// Any function of the library may be called from it but cognite_shutdown(). It must not throw, longjmp or end the
-/// thread; one that takes long delays other callbacks, not the network.
+/// thread; one that takes long delays other callbacks, not the network. A child that is forked in it should end in it, or
+/// call exec: where it returns, it ends as by exit(0).
 ///
 /// @param user_data  As given in the cognite_notify.
 /// @param status     `COGNITE_OK` or what went wrong.

@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::panics;
 use super::threads::Threads;
+use super::{engine, panics};
+use crate::sys::process;
 use crate::sys::signals::{Kind, Masked, mask_this_thread};
 
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -92,7 +93,7 @@ impl Dispatcher {
             (state.jobs.len(), state.sleeping)
         };
         if sleeping > 0 {
-            if waiting < BATCH && super::engine::on_io_thread() {
+            if waiting < BATCH && super::workers::on_io_thread() {
                 PENDING.with(|p| {
                     let mut pending = p.borrow_mut();
                     if !pending.iter().any(|s| Arc::ptr_eq(s, &self.shared)) {
@@ -191,7 +192,8 @@ fn run(shared: &Shared) {
 /// The exit gate: once the process is exiting no callback begins, as the objects it would touch are being destroyed.
 pub mod gate {
     use super::{
-        AtomicBool, Condvar, EXIT_WAIT, Instant, Job, Mutex, Ordering, PoisonError, in_callback, lock, panics,
+        AtomicBool, Condvar, EXIT_WAIT, Instant, Job, Mutex, Ordering, PoisonError, engine, in_callback, lock, panics,
+        process,
     };
 
     struct Gate {
@@ -215,6 +217,10 @@ pub mod gate {
         }
         // A callback that unwinds (Rust hosts only; C++ must not throw) loses its own rest, nothing else.
         let _ = panics::contain(callback);
+        // The child of a fork in the callback, which returned: it has only this thread, and what waits here is the parent's.
+        if engine::is_forked_child() {
+            process::end();
+        }
         let closed = {
             let mut gate = lock(&GATE);
             gate.running -= 1;

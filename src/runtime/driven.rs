@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::sys::cancellation::Uncancelled;
 use crate::sys::wait::stack_left;
 
+/// Calls driven at once. Each costs a descriptor, of which the host has not many; further threads hand their calls over.
+const MOST: usize = 128;
+
 #[derive(Default)]
 pub struct Driven {
     bells: Mutex<Bells>,
@@ -45,6 +48,9 @@ impl Driven {
             return None;
         }
         let mut bells = lock(&self.bells);
+        if bells.used.len() >= MOST {
+            return None;
+        }
         let bell = match bells.unused.pop() {
             Some(bell) => bell,
             None => Bell::new().ok()?,

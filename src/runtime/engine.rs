@@ -1,6 +1,5 @@
 //! Start, use and end of the engine. One per process at a time; it may be started again after a shutdown.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -15,16 +14,13 @@ use super::dispatcher::{self, Dispatcher, Job};
 use super::drive::Driven;
 use super::panics::{self, contained};
 use super::threads::Threads;
-use super::usage::THREADS;
+use super::workers;
 use crate::error::{Error, Status};
 use crate::log;
 use crate::sys::process;
-use crate::sys::signals::{Kind, Masked, mask_this_thread};
 
 pub use super::dispatcher::in_callback;
 
-/// Threads for blocking system calls (host name look-ups) at most.
-const MAX_BLOCKING: usize = 8;
 /// How long a shutdown waits for a host name look-up that cannot be interrupted.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(30);
 /// How long a shutdown lets the calls end by themselves, each with what it knows of its request, before it drops them.
@@ -63,10 +59,6 @@ static STOPPED: Condvar = Condvar::new();
 /// may be held for ever by a thread that does not exist there.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
-thread_local! {
-    static IO_THREAD: Cell<bool> = const { Cell::new(false) };
-}
-
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -79,27 +71,8 @@ pub fn is_forked_child() -> bool {
 
 impl Engine {
     fn start() -> Result<Arc<Self>, Error> {
-        // The I/O threads inherit this mask, so there is no moment in which one could take a signal.
-        let _mask = Masked::while_starting(Kind::Io);
         let threads = lock(&CHOSEN).clone().unwrap_or_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.io())
-            .max_blocking_threads(MAX_BLOCKING)
-            .thread_name(format!("{}-io", threads.name_prefix()))
-            .thread_stack_size(threads.stack_size())
-            .on_thread_start(|| {
-                mask_this_thread(Kind::Io);
-                IO_THREAD.with(|c| c.set(true));
-                THREADS.add(1);
-            })
-            .on_thread_stop(|| THREADS.sub(1))
-            // An I/O thread that runs out of work tells the callback thread of what it has finished: one wake-up for
-            // many completions under load, none delayed without.
-            .on_thread_park(dispatcher::wake_pending)
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|e| Error::new(Status::Io, format!("the I/O threads could not be started: {e}")))?;
+        let runtime = workers::start(&threads)?;
         Ok(Arc::new(Self {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
@@ -264,11 +237,6 @@ pub fn stopping() -> CancelToken {
         State::Running(engine) | State::Stopping(engine) => engine.stopping.clone(),
         State::Stopped => CancelToken::default(),
     }
-}
-
-/// Whether the calling thread is one of ours that must run no code of the host's.
-pub fn on_io_thread() -> bool {
-    IO_THREAD.with(Cell::get)
 }
 
 /// Queues `job` for a callback thread: for callbacks that are not completions, such as asking for a token.

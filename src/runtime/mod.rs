@@ -14,16 +14,16 @@ pub mod queue;
 pub mod socket;
 pub mod threads;
 pub mod usage;
+mod workers;
 
 pub use cancel::CancelToken;
 pub use completion::{Completion, Notify, Via};
 #[cfg(unix)]
 pub use drive::on_engine;
-pub use engine::{
-    block_on, enter, in_callback, is_forked_child, on_io_thread, run_later, shutdown, spawn_notified, stopping,
-};
+pub use engine::{block_on, enter, in_callback, is_forked_child, run_later, shutdown, spawn_notified, stopping};
 pub use queue::{Place, Queue};
 pub use threads::Threads;
+pub use workers::on_io_thread;
 
 /// Calls are always on an I/O thread here.
 #[cfg(not(unix))]

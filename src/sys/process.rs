@@ -94,6 +94,11 @@ pub fn at_exit(handler: extern "C" fn()) -> bool {
     unsafe { libc::atexit(handler) == 0 }
 }
 
+/// What becomes of a process whose last thread ends: `exit` with status 0.
+pub fn end() -> ! {
+    std::process::exit(0)
+}
+
 /// The login name from the password database, for systems whose environment does not say it.
 #[cfg(unix)]
 pub fn login_name() -> Option<String> {

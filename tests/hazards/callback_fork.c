@@ -1,11 +1,13 @@
 /* callback_fork.c - callbacks that fork: the child, in which the callback's thread is the only one, gets errors instead of
- * hangs from whatever it calls, may exit or exec, and the parent never notices. */
+ * hangs from whatever it calls, may exit or exec, and ends when it returns; no callback of the parent's is run in it, and
+ * the parent never notices. */
 #define _DEFAULT_SOURCE
 #include "host.h"
 
 static struct host_server server;
 static cognite_client *client;
 static int told, forked, ended_well;
+static pid_t parent;
 
 /* Exit status 0: every call of the child's said FORKED, or did nothing. */
 static void child(int way, cognite_response *response, cognite_error *error) {
@@ -26,6 +28,7 @@ static void child(int way, cognite_response *response, cognite_error *error) {
   cognite_client_free(client);
   if (bad != 0) _exit(64 + bad);
   if (way == 0) _exit(0);
+  if (way == 3) return;
   if (way == 1) exit(0); /* with exit handlers */
   execl("/bin/sh", "sh", "-c", "exit 0", (char *)NULL);
   _exit(99);
@@ -34,11 +37,15 @@ static void child(int way, cognite_response *response, cognite_error *error) {
 static void on_done(void *user_data, cognite_status status, cognite_response *response, cognite_error *error) {
   int number = *(int *)user_data;
   (void)status;
+  if (getpid() != parent) _exit(98); /* one that waited in the parent when it forked */
   if (number % 10 == 0) {
     pid_t pid;
     fflush(NULL);
     pid = fork();
-    if (pid == 0) child(number / 10 % 3, response, error);
+    if (pid == 0) {
+      child(number / 10 % 4, response, error);
+      return;
+    }
     if (pid > 0) forked++;
     ended_well += host_end(pid, 20000) == 0;
   }
@@ -51,6 +58,7 @@ int main(void) {
   static int numbers[1000];
   int i, calls = host_long() ? 1000 : 300;
   int64_t end;
+  parent = getpid();
   host_start(&server);
   client = host_client(server.port);
   for (i = 0; i < calls; i++) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// C and C++ hosts that need nothing but the library.
-const LINKED: [&str; 6] = ["sigpipe", "fork", "callback_fork", "restart", "exit", "mixed"];
+const LINKED: [&str; 7] = ["sigpipe", "fork", "callback_fork", "restart", "exit", "mixed", "starved"];
 
 pub fn all(run: &mut Run) -> Res<()> {
     setup::for_hosts()?;
@@ -69,10 +69,8 @@ fn compile(run: &Run, name: &str, linked: bool) -> Res<PathBuf> {
     if linked {
         let lib = run.lib.display();
         c.args([format!("-L{lib}"), "-lcognite".into(), format!("-Wl,-rpath,{lib}")]);
-    } else {
-        c.arg("-ldl");
     }
-    sh::run(c.arg("-lpthread"))?;
+    sh::run(c.args(["-ldl", "-lpthread"]))?;
     Ok(out)
 }
 

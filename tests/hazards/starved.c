@@ -1,0 +1,119 @@
+/* starved.c - a process that is short of threads or of files, or about to end: calls get an error or an answer, never a hang,
+ * and work again once there is what was lacking. The creation of threads fails here, in this program's own function. */
+#define _GNU_SOURCE
+#include "host.h"
+#include <dlfcn.h>
+#include <sys/resource.h>
+
+enum { FILES = 400, EACH = 3 };
+
+static struct host_server server;
+static cognite_client *client;
+static int told;
+
+/* ---- threads ---- */
+
+static int created, refused_from, refused_to;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+  static int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  int number = __atomic_add_fetch(&created, 1, __ATOMIC_SEQ_CST);
+  if (create == NULL) *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+  return number >= refused_from && number <= refused_to ? EAGAIN : create(thread, attributes, run, argument);
+}
+
+static void on_done(void *user_data, cognite_status status, cognite_response *response, cognite_error *error) {
+  (void)user_data;
+  (void)status;
+  cognite_response_free(response);
+  cognite_error_free(error);
+  __atomic_add_fetch(&told, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The library's own defects are not an answer. */
+static int good(cognite_status status) { return status != COGNITE_ERR_INTERNAL; }
+
+static void short_of_threads(int from, int to) {
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_status accepted;
+  int bad = 0;
+  host_start(&server);
+  client = host_client(server.port);
+  notify.done = on_done;
+  refused_from = created + from;
+  refused_to = created + to;
+  if (!good(host_get(client, "/ok")) || !good(host_get(client, "/ok"))) bad |= 1;
+  accepted = cognite_client_get_async(client, "/hang", NULL, NULL, &notify, NULL);
+  if (!good(accepted)) bad |= 2;
+  refused_to = 0;
+  if (host_get(client, "/ok") != COGNITE_OK) bad |= 4;
+  if (cognite_shutdown(NULL) != COGNITE_OK || told != (accepted == COGNITE_OK)) bad |= 8;
+  if (host_get(client, "/ok") != COGNITE_OK) bad |= 16;
+  _exit(bad);
+}
+
+/* ---- files ---- */
+
+static int answered;
+
+static void *call(void *unused) {
+  int i;
+  for (i = 0; i < EACH; i++)
+    if (host_get(client, "/slow") == COGNITE_OK) __atomic_add_fetch(&answered, 1, __ATOMIC_SEQ_CST);
+  return unused;
+}
+
+/* Far more threads than there may be open files, each in a blocking call. */
+static void short_of_files(int threads) {
+  struct rlimit limit = {FILES, FILES};
+  pthread_t *all = calloc((size_t)threads, sizeof *all);
+  int i;
+  host_start(&server);
+  client = host_client(server.port);
+  if (all == NULL || setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(90);
+  for (i = 0; i < threads; i++)
+    if (pthread_create(&all[i], NULL, call, NULL) != 0) _exit(91);
+  for (i = 0; i < threads; i++) pthread_join(all[i], NULL);
+  _exit(answered == threads * EACH && cognite_shutdown(NULL) == COGNITE_OK ? 0 : 92);
+}
+
+/* ---- an end ---- */
+
+static void at_exit(void) {
+  if (host_get(client, "/ok") != COGNITE_OK) _exit(93);
+  if (cognite_shutdown(NULL) != COGNITE_OK) _exit(94);
+}
+
+/* By then the thread has lost what belonged to it. */
+static void begun_anew_at_exit(void) {
+  atexit(at_exit);
+  host_start(&server);
+  client = host_client(server.port);
+  if (host_get(client, "/ok") != COGNITE_OK || cognite_shutdown(NULL) != COGNITE_OK) _exit(95);
+  exit(0);
+}
+
+int main(void) {
+  int threads = host_long() ? 1000 : 500, ended = 0, from, width;
+  for (width = 0; width < 3; width++) {
+    for (from = 1; from <= 8; from++, ended++) {
+      static const int widths[] = {0, 2, 1000};
+      char what[64];
+      pid_t pid;
+      fflush(NULL);
+      pid = fork();
+      if (pid == 0) short_of_threads(from, from + widths[width]);
+      snprintf(what, sizeof what, "%d threads refused from the %d. on", widths[width] + 1, from);
+      host_ended(pid, 60000, what);
+    }
+  }
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) short_of_files(threads);
+  host_ended(pid, 200000, "more threads than files");
+  pid = fork();
+  if (pid == 0) begun_anew_at_exit();
+  host_ended(pid, 20000, "begun anew at exit");
+  printf("starved: %d times without threads, %d threads with %d files, begun anew at exit\n", ended, threads, FILES);
+  return REPORT();
+}

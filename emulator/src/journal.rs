@@ -35,6 +35,22 @@ pub struct Entry {
     pub answer_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'static str>,
+    /// What a person should know of the request, though it was served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// The version of the API that is emulated, a date.
+const VERSION: u32 = 20_230_101;
+
+/// The date of a `cdf-version` that is newer than what is emulated; what follows the date says which stage.
+pub fn newer_version(header: &str) -> Option<u32> {
+    let date = header.trim().get(..8)?;
+    date.parse().ok().filter(|d| date.bytes().all(|b| b.is_ascii_digit()) && *d > VERSION)
+}
+
+pub fn version_warning(date: u32) -> String {
+    format!("cdf-version {date} is newer than {VERSION}, which is emulated; the request was served as that")
 }
 
 pub struct Journal {
@@ -148,6 +164,7 @@ mod tests {
                 bytes: 0,
                 answer_bytes: 0,
                 fault: None,
+                warning: None,
             });
         }
         let check = |order: Value, in_order| journal.check(order.to_string().as_bytes(), in_order);

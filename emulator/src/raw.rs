@@ -106,7 +106,7 @@ fn refuse_existing<'a>(what: &str, found: impl Iterator<Item = &'a String>) -> R
         return Ok(());
     }
     let Value::Array(list) = named(&found) else { return Ok(()) };
-    Err(ApiError::duplicated(400, format!("{what} already exist: {}", found.join(", ")), list))
+    Err(ApiError::duplicated(400, format!("{what} already created: {}", found.join(", ")), list))
 }
 
 fn create_dbs(data: &mut Data, call: &Call) -> Result<Reply> {

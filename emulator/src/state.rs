@@ -1,7 +1,7 @@
 //! Everything the emulator knows, in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::areas::files::Contents;
@@ -153,6 +153,8 @@ pub struct State {
     /// Source ids of the groups the client is in, once that was ordered.
     access: Mutex<Option<Vec<String>>>,
     requests: AtomicU64,
+    /// The newest version of the API that was asked for.
+    version: AtomicU32,
 }
 
 impl State {
@@ -170,6 +172,7 @@ impl State {
             faults: Mutex::default(),
             access: Mutex::default(),
             requests: AtomicU64::new(0),
+            version: AtomicU32::new(0),
         }
     }
 
@@ -200,6 +203,11 @@ impl State {
 
     pub fn request_number(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether no request asked for a version as new as this.
+    pub fn newest_version(&self, date: u32) -> bool {
+        self.version.fetch_max(date, Ordering::Relaxed) < date
     }
 
     fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Data>> {

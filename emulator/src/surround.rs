@@ -63,8 +63,17 @@ where
         bytes: 0,
         answer_bytes: 0,
         fault: None,
+        warning: None,
     };
     let admin = is_admin(&path);
+    if let Some(date) = journal::newer_version(header(&parts.headers, "cdf-version")).filter(|_| !admin) {
+        let text = journal::version_warning(date);
+        // Once for each version that is newer still, so that a client cannot fill the log.
+        if state.newest_version(date) {
+            eprintln!("cognite-emulator: {text}");
+        }
+        entry.warning = Some(text);
+    }
     let finish = |mut entry: Entry| {
         if !admin {
             entry.ms = started.elapsed().as_secs_f64() * 1000.0;

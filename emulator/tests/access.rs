@@ -105,6 +105,14 @@ async fn bodies() {
     }
     let newer = e.request(Method::GET, "/assets").header("cdf-version", "21000101-beta");
     assert_eq!(answer(newer).await.0, 200);
+    let plain = e.request(Method::GET, "/assets").header("cdf-version", "20230101-beta");
+    assert_eq!(answer(plain).await.0, 200);
+    let journal = e.requests().await;
+    let warnings: Vec<_> = journal.iter().filter_map(|r| r["warning"].as_str()).collect();
+    assert_eq!(
+        warnings,
+        ["cdf-version 21000101 is newer than 20230101, which is emulated; the request was served as that"]
+    );
 
     // Large answers come packed to those who take them packed.
     for _ in 0..3 {

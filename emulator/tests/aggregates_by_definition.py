@@ -11,6 +11,8 @@ from math import isfinite
 
 GOOD, UNCERTAIN, BAD = "Good", "Uncertain", "Bad"
 UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+# Between datapoints further apart nothing is interpolated.
+LONGEST_GAP = 3_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -116,10 +118,15 @@ def aggregate(series, begin, end, ignore_bad, uncertain_as_bad):
     before = [p for p in visible if p[0] <= begin]
     if before and not before[-1][3]:
         out["stepInterpolation"] = Fraction(before[-1][1])
+    # This and the total variation are of what is not bad, whatever is ignored.
+    strict = series.visible(True, uncertain_as_bad)
+    strict_pieces = list(series.pieces(strict))
+    before = [p for p in strict if p[0] <= begin]
+    if before:
         if before[-1][0] == begin or series.is_step:
             out["interpolation"] = Fraction(before[-1][1])
         else:
-            around = [piece for piece in pieces if piece[0] < begin < piece[1]]
+            around = [p for p in strict_pieces if p[0] < begin < p[1] and p[1] - p[0] <= LONGEST_GAP]
             if around:
                 out["interpolation"] = value_at(around[0], begin)
 
@@ -147,11 +154,15 @@ def aggregate(series, begin, end, ignore_bad, uncertain_as_bad):
         out["average"], out["continuousVariance"] = first, second - first * first
     else:
         out["average"], out["continuousVariance"] = mean, Fraction(0)
-    variation = sum(abs(q - p) for _, _, p, q in parts)
+    variation = Fraction(0)
+    for piece in strict_pieces:
+        low, high = max(piece[0], begin), min(piece[1], end)
+        if low < high:
+            variation += abs(value_at(piece, high) - value_at(piece, low))
     if series.is_step:
         # The function jumps where a datapoint is.
-        for (_, v0, _, bad0), (t1, v1, _, bad1) in zip(visible, visible[1:]):
-            if begin <= t1 < end and not bad0 and not bad1:
+        for (_, v0, _, _), (t1, v1, _, _) in zip(strict, strict[1:]):
+            if begin <= t1 < end:
                 variation += abs(Fraction(v1) - Fraction(v0))
     out["totalVariation"] = variation
     return out

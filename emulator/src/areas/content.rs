@@ -27,6 +27,7 @@ pub static SETS: &[Set] = &[Set {
     filters: "annotatedResourceType annotatedResourceIds>annotatedResourceId annotationType creatingApp creatingAppVersion \
         creatingUser status data",
     ops: "POST suggest=apply byids delete list update one",
+    unknown: 404,
     make: Some(|ctx, _, row| {
         if text(row, "annotatedResourceType") == "file"
             && ctx.data.table("files").and_then(|t| t.get(int(row, "annotatedResourceId")?)).is_none()

@@ -20,6 +20,7 @@ pub static SETS: &[Set] = &[Set {
     times: &["createdTime"],
     filters: "featureType classifier originalId name description",
     ops: "byids delete update list one GET",
+    unknown: 404,
     show: Some(|view, row| {
         progress(view, row);
         for inner in ["sources", "targets", "trueMatches"] {

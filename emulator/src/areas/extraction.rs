@@ -21,6 +21,14 @@ pub static SETS: &[Set] = &[
         required: "externalId name dataSetId",
         ops: "GET POST byids update delete list one",
         created: 200,
+        show: Some(|_, row| {
+            for field in ["lastSuccess", "lastFailure", "lastSeen"] {
+                row.entry(field).or_insert(json!(0));
+            }
+            if row.get("metadata").and_then(Value::as_object).is_some_and(Object::is_empty) {
+                row.remove("metadata");
+            }
+        }),
         gone: Some(|ctx, _, row| {
             for table in [RUNS, CONFIGS] {
                 for id in of_pipeline(ctx.data, table, text(row, "externalId")) {

@@ -2,7 +2,8 @@
 //!
 //! The datapoints are samples of a function: constant between samples if the series is a step series, a straight line
 //! otherwise, and not defined before the first and after the last sample. Averages and variances are integrals of that
-//! function over the part of the bucket where it is defined.
+//! function over the part of the bucket where it is defined. Interpolation, unless in steps, and the total variation are of the
+//! datapoints that are not bad, whatever the query ignores.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -170,6 +171,9 @@ struct Sample {
     bad: bool,
 }
 
+/// Between datapoints further apart than this nothing is interpolated.
+const LONGEST_GAP: i64 = 3_600_000;
+
 #[derive(Clone, Copy)]
 enum Column<'a> {
     Numbers(&'a [f64]),
@@ -181,6 +185,8 @@ pub struct View<'a> {
     values: Column<'a>,
     rules: Rules,
     is_step: bool,
+    /// What does not ask whether bad datapoints are ignored, if they are not.
+    strict: Option<Box<View<'a>>>,
     /// Where was looked for neighbours, and what was found: buckets come in order, so nothing is passed twice.
     before: Cell<(usize, Option<usize>)>,
     after: Cell<(usize, Option<usize>)>,
@@ -197,7 +203,9 @@ impl<'a> View<'a> {
     }
 
     fn of(series: &'a Series, values: Column<'a>, rules: Rules, is_step: bool) -> Self {
-        Self { series, values, rules, is_step, before: Cell::new((0, None)), after: Cell::new((0, Some(0))) }
+        let strict = (!rules.ignore_bad)
+            .then(|| Box::new(Self::of(series, values, Rules { ignore_bad: true, ..rules }, is_step)));
+        Self { series, values, rules, is_step, strict, before: Cell::new((0, None)), after: Cell::new((0, Some(0))) }
     }
 
     /// Ignored datapoints are as good as not there: what is beside them are neighbours.
@@ -240,6 +248,19 @@ impl<'a> View<'a> {
 
     /// The bucket `begin <= t < end`, which holds the datapoints lo..hi (at least one).
     pub fn bucket(&self, begin: i64, end: i64, lo: usize, hi: usize) -> AggregatePoint {
+        let mut point = self.whole(begin, end, lo, hi);
+        if let Some(strict) = &self.strict {
+            let other = strict.whole(begin, end, lo, hi);
+            for which in [Aggregate::Interpolation, Aggregate::TotalVariation] {
+                if let Some(slot) = point.numbers.get_mut(which as usize) {
+                    *slot = other.number(which);
+                }
+            }
+        }
+        point
+    }
+
+    fn whole(&self, begin: i64, end: i64, lo: usize, hi: usize) -> AggregatePoint {
         let mut point =
             AggregatePoint { timestamp: begin, numbers: [None; 16], max: None, min: None, states: Vec::new() };
         self.statuses(&mut point, begin, end, lo, hi);
@@ -328,12 +349,11 @@ impl<'a> View<'a> {
         point.set(Aggregate::StepInterpolation, p.v);
         match following {
             _ if self.is_step => point.set(Aggregate::Interpolation, p.v),
-            Some(n) if n.bad => point.set(Aggregate::Interpolation, p.v),
-            Some(n) => {
+            Some(n) if !n.bad && n.t - p.t <= LONGEST_GAP => {
                 let part = (begin - p.t) as f64 / (n.t - p.t) as f64;
                 point.set(Aggregate::Interpolation, p.v + (n.v - p.v) * part);
             }
-            None => {}
+            _ => {}
         }
     }
 

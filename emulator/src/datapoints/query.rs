@@ -89,7 +89,10 @@ impl Query {
             let list = list.ok_or_else(|| ApiError::bad("aggregates must be a list that is not empty"))?;
             for name in list {
                 let found = name.as_str().and_then(Aggregate::parse);
-                let found = found.ok_or_else(|| ApiError::bad(format!("Unknown aggregate: {name}")))?;
+                let found = found.ok_or_else(|| {
+                    let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+                    ApiError::bad(format!("Could not recognize aggregation value: '{name}'."))
+                })?;
                 if aggregates.contains(&found) {
                     return Err(ApiError::bad(format!("The aggregate {name} is given more than once")));
                 }

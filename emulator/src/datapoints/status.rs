@@ -1,6 +1,7 @@
 //! Status codes as OPC UA defines them; the two top bits are the category.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::error::{ApiError, Result};
 
@@ -21,38 +22,99 @@ pub struct Mark {
 
 pub type Marks = BTreeMap<i64, Mark>;
 
-const SYMBOLS: &[(u32, &str)] = &[
-    (0x0000_0000, "Good"),
-    (0x0096_0000, "GoodLocalOverride"),
-    (0x00A2_0000, "GoodEntryInserted"),
-    (0x00A3_0000, "GoodEntryReplaced"),
-    (0x00A5_0000, "GoodNoData"),
-    (0x00A6_0000, "GoodMoreData"),
-    (0x002F_0000, "GoodClamped"),
-    (0x4000_0000, "Uncertain"),
-    (0x4090_0000, "UncertainLastUsableValue"),
-    (0x4091_0000, "UncertainSubstituteValue"),
-    (0x4092_0000, "UncertainInitialValue"),
-    (0x4093_0000, "UncertainSensorNotAccurate"),
-    (0x4094_0000, "UncertainEngineeringUnitsExceeded"),
-    (0x4095_0000, "UncertainSubNormal"),
-    (0x40A4_0000, "UncertainDataSubNormal"),
-    (0x8000_0000, "Bad"),
-    (0x8001_0000, "BadUnexpectedError"),
-    (0x8002_0000, "BadInternalError"),
-    (0x8005_0000, "BadCommunicationError"),
-    (0x800A_0000, "BadTimeout"),
-    (0x8031_0000, "BadNoCommunication"),
-    (0x8032_0000, "BadWaitingForInitialData"),
-    (0x8089_0000, "BadConfigurationError"),
-    (0x808A_0000, "BadNotConnected"),
-    (0x808B_0000, "BadDeviceFailure"),
-    (0x808C_0000, "BadSensorFailure"),
-    (0x808D_0000, "BadOutOfService"),
-    (0x809B_0000, "BadNoData"),
-    (0x809D_0000, "BadDataLost"),
-    (0x809E_0000, "BadDataUnavailable"),
+/// Names of codes from the first one on, all beginning with the same word.
+const NAMED: &[(u32, &str, &str)] = &[
+    (0x0000, "Good", ""),
+    (0x002D, "Good", "SubscriptionTransferred CompletesAsynchronously Overload Clamped"),
+    (0x0096, "Good", "LocalOverride"),
+    (0x00A2, "Good", "EntryInserted EntryReplaced"),
+    (0x00A5, "Good", "NoData MoreData CommunicationEvent ShutdownEvent CallAgain NonCriticalTimeout"),
+    (0x00BA, "Good", "ResultsMayBeIncomplete"),
+    (0x00D9, "Good", "DataIgnored"),
+    (0x00DC, "Good", "Edited"),
+    (0x00E0, "Good", "DependentValueChanged"),
+    (0x4000, "Uncertain", ""),
+    (0x406C, "Uncertain", "ReferenceOutOfServer"),
+    (
+        0x408F,
+        "Uncertain",
+        "NoCommunicationLastUsableValue LastUsableValue SubstituteValue InitialValue SensorNotAccurate \
+         EngineeringUnitsExceeded SubNormal",
+    ),
+    (0x40A4, "Uncertain", "DataSubNormal"),
+    (0x40BC, "Uncertain", "ReferenceNotDeleted"),
+    (0x40C0, "Uncertain", "NotAllNodesAvailable"),
+    (0x40DE, "Uncertain", "DominantValueChanged"),
+    (0x40E2, "Uncertain", "DependentValueChanged"),
+    (0x8000, "Bad", ""),
+    (
+        0x8001,
+        "Bad",
+        "UnexpectedError InternalError OutOfMemory ResourceUnavailable CommunicationError EncodingError \
+         DecodingError EncodingLimitsExceeded UnknownResponse Timeout ServiceUnsupported Shutdown \
+         ServerNotConnected ServerHalted NothingToDo TooManyOperations DataTypeIdUnknown CertificateInvalid \
+         SecurityChecksFailed CertificateTimeInvalid CertificateIssuerTimeInvalid CertificateHostNameInvalid \
+         CertificateUriInvalid CertificateUseNotAllowed CertificateIssuerUseNotAllowed CertificateUntrusted \
+         CertificateRevocationUnknown CertificateIssuerRevocationUnknown CertificateRevoked \
+         CertificateIssuerRevoked UserAccessDenied IdentityTokenInvalid IdentityTokenRejected \
+         SecureChannelIdInvalid InvalidTimestamp NonceInvalid SessionIdInvalid SessionClosed SessionNotActivated \
+         SubscriptionIdInvalid",
+    ),
+    (0x802A, "Bad", "RequestHeaderInvalid TimestampsToReturnInvalid RequestCancelledByClient"),
+    (
+        0x8031,
+        "Bad",
+        "NoCommunication WaitingForInitialData NodeIdInvalid NodeIdUnknown AttributeIdInvalid IndexRangeInvalid \
+         IndexRangeNoData DataEncodingInvalid DataEncodingUnsupported NotReadable NotWritable OutOfRange \
+         NotSupported NotFound ObjectDeleted NotImplemented MonitoringModeInvalid MonitoredItemIdInvalid \
+         MonitoredItemFilterInvalid MonitoredItemFilterUnsupported FilterNotAllowed StructureMissing \
+         EventFilterInvalid ContentFilterInvalid FilterOperandInvalid ContinuationPointInvalid \
+         NoContinuationPoints ReferenceTypeIdInvalid BrowseDirectionInvalid NodeNotInView ServerUriInvalid \
+         ServerNameMissing DiscoveryUrlMissing SempahoreFileMissing RequestTypeInvalid SecurityModeRejected \
+         SecurityPolicyRejected TooManySessions UserSignatureInvalid ApplicationSignatureInvalid \
+         NoValidCertificates RequestCancelledByRequest ParentNodeIdInvalid ReferenceNotAllowed NodeIdRejected \
+         NodeIdExists NodeClassInvalid BrowseNameInvalid BrowseNameDuplicated NodeAttributesInvalid \
+         TypeDefinitionInvalid SourceNodeIdInvalid TargetNodeIdInvalid DuplicateReferenceNotAllowed \
+         InvalidSelfReference ReferenceLocalOnly NoDeleteRights ServerIndexInvalid ViewIdUnknown",
+    ),
+    (
+        0x806D,
+        "Bad",
+        "TooManyMatches QueryTooComplex NoMatch MaxAgeInvalid HistoryOperationInvalid HistoryOperationUnsupported \
+         WriteNotSupported TypeMismatch MethodInvalid ArgumentsMissing TooManySubscriptions TooManyPublishRequests \
+         NoSubscription SequenceNumberUnknown MessageNotAvailable InsufficientClientProfile TcpServerTooBusy \
+         TcpMessageTypeInvalid TcpSecureChannelUnknown TcpMessageTooLarge TcpNotEnoughResources TcpInternalError \
+         TcpEndpointUrlInvalid RequestInterrupted RequestTimeout SecureChannelClosed SecureChannelTokenUnknown \
+         SequenceNumberInvalid ConfigurationError NotConnected DeviceFailure SensorFailure OutOfService \
+         DeadbandFilterInvalid",
+    ),
+    (0x8097, "Bad", "RefreshInProgress ConditionAlreadyDisabled ConditionDisabled EventIdUnknown NoData"),
+    (0x809D, "Bad", "DataLost DataUnavailable EntryExists NoEntryExists TimestampNotSupported"),
+    (
+        0x80AB,
+        "Bad",
+        "InvalidArgument ConnectionRejected Disconnect ConnectionClosed InvalidState EndOfStream NoDataAvailable \
+         WaitingForResponse OperationAbandoned ExpectedStreamToBlock WouldBlock SyntaxError MaxConnectionsReached \
+         RequestTooLarge ResponseTooLarge",
+    ),
+    (
+        0x80C8,
+        "Bad",
+        "NotTypeDefinition ViewTimestampInvalid ViewParameterMismatch ViewVersionInvalid ConditionAlreadyEnabled \
+         DialogNotActive DialogResponseInvalid ConditionBranchAlreadyAcked ConditionBranchAlreadyConfirmed \
+         ConditionAlreadyShelved ConditionNotShelved ShelvingTimeOutOfRange AggregateListMismatch \
+         AggregateNotSupported AggregateInvalidInputs BoundNotFound BoundNotSupported",
+    ),
 ];
+
+/// Codes and their names, in order.
+static SYMBOLS: LazyLock<BTreeMap<u32, String>> = LazyLock::new(|| {
+    let row = |(first, word, rest): &(u32, &'static str, &'static str)| {
+        let (first, word) = (*first, *word);
+        rest.split(' ').zip(first..).map(move |(name, code)| (code << 16, format!("{word}{name}")))
+    };
+    NAMED.iter().flat_map(row).collect()
+});
 
 pub fn category(code: u32) -> Category {
     match code >> 30 {
@@ -64,7 +126,7 @@ pub fn category(code: u32) -> Category {
 
 /// The name of a code; for codes not in the table that of the main code or the category.
 pub fn symbol(code: u32) -> &'static str {
-    let named = |wanted: u32| SYMBOLS.iter().find(|(c, _)| *c == wanted).map(|(_, name)| *name);
+    let named = |wanted: u32| SYMBOLS.get(&wanted).map(String::as_str);
     named(code).or_else(|| named(code & 0xFFFF_0000)).unwrap_or(match category(code) {
         Category::Good => "Good",
         Category::Uncertain => "Uncertain",
@@ -76,15 +138,16 @@ pub fn symbol(code: u32) -> &'static str {
 pub fn parse(code: Option<i64>, name: Option<&str>) -> Result<u32> {
     let by_name = match name.filter(|n| !n.is_empty()) {
         None => None,
-        Some(name) => match SYMBOLS.iter().find(|(_, n)| *n == name) {
+        Some(name) => match SYMBOLS.iter().find(|(_, n)| n.as_str() == name) {
             Some((code, _)) => Some(*code),
-            None => return Err(ApiError::bad(format!("Unknown status symbol: {name}"))),
+            None => return Err(ApiError::bad(format!("Invalid status code symbol: {name}"))),
         },
     };
     let by_code = match code {
         None => None,
         Some(code) => match u32::try_from(code) {
-            Ok(code) if code >> 30 != 3 => Some(code),
+            // Without a kind of information (bits 10 and 11) there is none.
+            Ok(code) if code >> 30 != 3 && (code & 0xC00 != 0 || code & 0x3FF == 0) => Some(code),
             _ => return Err(ApiError::bad(format!("Invalid status code: {code}"))),
         },
     };

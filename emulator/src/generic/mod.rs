@@ -52,6 +52,8 @@ pub struct Set {
     /// colon the page size of a list that asks for none.
     pub ops: &'static str,
     pub created: u16,
+    /// Status where a name is not known.
+    pub unknown: u16,
     /// Rows that are there from the start.
     pub seed: Option<fn(&State) -> Vec<Value>>,
     pub make: Option<Make>,
@@ -72,6 +74,7 @@ pub const SET: Set = Set {
     filters: "",
     ops: "",
     created: 201,
+    unknown: 400,
     seed: None,
     make: None,
     show: None,

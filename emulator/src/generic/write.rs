@@ -72,7 +72,8 @@ impl At<'_> {
             }
         }
         if !missing.is_empty() && !ignore_unknown {
-            return Err(ApiError::missing(format!("Not found in {}", self.set.noun), missing));
+            let error = ApiError::missing(format!("Not found in {}", self.set.noun), missing);
+            return Err(ApiError { status: self.set.unknown, ..error });
         }
         if !twice.is_empty() {
             return Err(ApiError::duplicated(400, "Duplicated ids in the request", twice));

@@ -44,7 +44,7 @@ impl<'a> Eval<'a> {
         let name = source_name(reference);
         let mut views = self.views.borrow_mut();
         let found = views.entry(name.clone()).or_insert_with(|| view_map(self.data, reference).map(Rc::new));
-        found.clone().ok_or_else(|| ApiError::bad(format!("View {name} does not exist")))
+        found.clone().ok_or_else(|| ApiError::bad(format!("One or more views do not exist: '{name}'")))
     }
 
     /// The names of a source's containers.

@@ -225,6 +225,11 @@ pub fn sort(eval: &Eval, sort: Option<&Value>, rows: &mut [&Instance]) -> Result
     Ok(())
 }
 
+/// Whether the instance has data in all of these.
+fn with_data(eval: &Eval, row: &Instance, with: &[Object]) -> Result<bool> {
+    with.iter().map(|s| eval.has_data(row, s)).try_fold(true, |all, has| has.map(|h| all && h))
+}
+
 pub fn filtered<'a>(
     eval: &Eval,
     rows: impl Iterator<Item = &'a Instance>,
@@ -234,8 +239,7 @@ pub fn filtered<'a>(
     let filter = filter.filter(|f| !f.is_null());
     let mut found = Vec::new();
     for row in rows {
-        let data = with.iter().map(|s| eval.has_data(row, s)).try_fold(true, |all, has| has.map(|h| all && h))?;
-        if data && filter.map_or(Ok(true), |f| eval.matches(row, f, 0))? {
+        if with_data(eval, row, with)? && filter.map_or(Ok(true), |f| eval.matches(row, f, 0))? {
             found.push(row);
         }
     }
@@ -251,7 +255,9 @@ pub fn by_ids(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     check_sources(&eval, &sources)?;
     let mut found = Vec::new();
     for item in &list {
-        if let Some(instance) = data.instances.all.get(&key(item)?) {
+        if let Some(instance) = data.instances.all.get(&key(item)?)
+            && with_data(&eval, instance, &sources)?
+        {
             found.push(shown(&eval, instance, &everything(&sources))?);
         }
     }

@@ -28,10 +28,7 @@ pub static SETS: &[Set] = &[
         numbered: false,
         ops: "GET:1000:10 apply:100 byids=some:100 drop:100",
         created: 200,
-        make: Some(|_, _, row| {
-            row.insert("isGlobal".into(), json!(false));
-            Ok(())
-        }),
+        make: Some(make_space),
         ..SET
     },
     Set {
@@ -120,6 +117,23 @@ pub fn need_space(data: &Data, space: &str) -> Result<()> {
         None if space == core::SPACE => Ok(()),
         None => Err(ApiError::bad(format!("One or more spaces do not exist: '{space}'"))),
     }
+}
+
+fn make_space(_: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
+    row.insert("isGlobal".into(), json!(false));
+    let long: Vec<String> = [("name", 255), ("description", 1024)]
+        .iter()
+        .filter(|(field, most)| text(row, field).chars().count() > *most)
+        .map(|(field, most)| format!("{field} size must be between 0 and {most}"))
+        .collect();
+    if long.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::bad(format!(
+        "Request had {} constraint violations. Please fix the request and try again. [{}]",
+        long.len(),
+        long.join(", ")
+    )))
 }
 
 fn make_container(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {

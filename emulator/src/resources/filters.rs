@@ -130,7 +130,13 @@ fn prepare(data: &Data, key: &str, test: Test, value: &Value) -> Result<Prepared
     let number = |name: &str| value.get(name).and_then(Value::as_f64);
     Ok(match test {
         Test::Equals(field) => Prepared::Equals(field, value.clone()),
-        Test::AnyOf(field) => Prepared::AnyOf(field, list()?.clone()),
+        Test::AnyOf(field) => {
+            let mut values = list()?.clone();
+            if field.ends_with("Type") {
+                values.iter_mut().for_each(super::special::usual_type);
+            }
+            Prepared::AnyOf(field, values)
+        }
         Test::Range(field) => {
             if !value.is_object() {
                 return Err(wrong("an object with min and max"));

@@ -64,7 +64,7 @@ pub fn serve(state: &State, kind: &'static Kind, call: &Call) -> Result<Reply> {
             let mut body = call.object()?;
             let items = items(&mut body, MAX_ITEMS)?;
             let ignore = flag(&body, "ignoreUnknownIds")?;
-            let aggregates = body.get("aggregatedProperties").and_then(Value::as_array).is_some_and(|l| !l.is_empty());
+            let aggregates = read::wanted_aggregates(&body);
             let data = state.read();
             let mut found = json!(read::by_ids(&data, kind, &items, ignore, aggregates)?);
             if flag(&body, "fetchResources")? {
@@ -100,7 +100,7 @@ fn body_or_empty(call: &Call) -> Result<Object> {
 fn get_one(state: &State, kind: &'static Kind, id: &str) -> Result<Reply> {
     let data = state.read();
     let found = id.parse().ok().filter(|_| kind.has_id && kind.serves("get"));
-    match found.and_then(|id: i64| special::present(&data, kind, id, false)) {
+    match found.and_then(|id: i64| special::present(&data, kind, id, &[])) {
         Some(value) => Ok(Reply::ok(&value)),
         None => Err(ApiError::not_found(format!("{} with id {id} not found", kind.noun))),
     }

@@ -21,7 +21,7 @@ pub fn by_ids(
     kind: &Kind,
     items: &[Object],
     ignore_unknown: bool,
-    aggregates: bool,
+    aggregates: &[Value],
 ) -> Result<Vec<Value>> {
     let ids = resolve(data, kind, items, ignore_unknown)?;
     Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, aggregates)).collect())
@@ -51,15 +51,16 @@ fn partition(body: &Object) -> Result<Option<(i64, i64)>> {
     }
 }
 
-fn wants_aggregates(body: &Object) -> bool {
-    body.get("aggregatedProperties").and_then(Value::as_array).is_some_and(|l| !l.is_empty())
+/// The aggregated properties a request asks for.
+pub fn wanted_aggregates(body: &Object) -> &[Value] {
+    body.get("aggregatedProperties").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 pub fn list(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let limit = limit(body, 100)?;
     let part = partition(body)?;
     let matcher = Matcher::new(data, kind, body.get("filter"), body.get("advancedFilter"))?;
-    let aggregates = wants_aggregates(body);
+    let aggregates = wanted_aggregates(body);
     let after = body.get("cursor").and_then(Value::as_str).filter(|c| !c.is_empty());
     let sorted = sort_keys(body)?;
     let Some(table) = data.table(kind.path) else { return Ok(json!({ "items": [] })) };
@@ -192,7 +193,7 @@ pub fn search(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let rows = listed.iter().flat_map(|rows| rows.iter());
     let rows = rows.filter(|(id, row)| matcher.matches(**id, &row.value) && hit(&row.value));
     let items: Vec<Value> =
-        rows.take(limit).map(|(id, row)| special::dressed(data, kind, *id, &row.value, false)).collect();
+        rows.take(limit).map(|(id, row)| special::dressed(data, kind, *id, &row.value, &[])).collect();
     Ok(json!({ "items": items }))
 }
 

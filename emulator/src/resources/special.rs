@@ -9,6 +9,28 @@ use super::table::Object;
 use crate::error::{ApiError, Result};
 use crate::state::Data;
 
+/// The ends a relationship can have, as they are answered however they were written.
+const END_TYPES: [&str; 5] = ["asset", "timeSeries", "sequence", "event", "file"];
+
+/// Brings a row into the form it is kept in.
+pub fn tidy(value: &mut Object) {
+    if value.get("labels").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        value.remove("labels");
+    }
+    for end in ["sourceType", "targetType"] {
+        value.get_mut(end).into_iter().for_each(usual_type);
+    }
+}
+
+/// Types of ends are compared without regard to case.
+pub fn usual_type(value: &mut Value) {
+    if let Value::String(text) = value
+        && let Some(usual) = END_TYPES.iter().find(|t| t.eq_ignore_ascii_case(text))
+    {
+        *text = (*usual).to_owned();
+    }
+}
+
 pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64, now: i64) -> Result<()> {
     match kind.special {
         Special::None => Ok(()),
@@ -272,13 +294,13 @@ pub fn after_delete(data: &mut Data, kind: &Kind, id: i64, row: Option<&Object>)
 }
 
 /// A row as it is answered.
-pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: bool) -> Option<Value> {
+pub fn present(data: &Data, kind: &Kind, id: i64, aggregates: &[Value]) -> Option<Value> {
     let row = data.table(kind.path)?.get(id)?;
     Some(dressed(data, kind, id, row, aggregates))
 }
 
 /// A row with what is not kept in it.
-pub fn dressed(data: &Data, kind: &Kind, id: i64, row: &Object, aggregates: bool) -> Value {
+pub fn dressed(data: &Data, kind: &Kind, id: i64, row: &Object, aggregates: &[Value]) -> Value {
     let mut value = row.clone();
     value.remove(crate::datapoints::QUANTITY);
     if kind.special == Special::Asset {
@@ -286,7 +308,7 @@ pub fn dressed(data: &Data, kind: &Kind, id: i64, row: &Object, aggregates: bool
         if let Some(name) = parent.and_then(|p| data.table("assets")?.get(p)?.get("externalId").cloned()) {
             value.insert("parentExternalId".into(), name);
         }
-        if aggregates {
+        if !aggregates.is_empty() {
             let mut path = vec![json!({ "id": id })];
             let mut at = id;
             while let Some(parent) = parent_of(data, at) {
@@ -296,7 +318,13 @@ pub fn dressed(data: &Data, kind: &Kind, id: i64, row: &Object, aggregates: bool
             path.reverse();
             let children = data.children.get(&id).map_or(0, std::collections::BTreeSet::len);
             let depth = path.len() - 1;
-            value.insert("aggregates".into(), json!({"childCount": children, "depth": depth, "path": path}));
+            let all = [("childCount", json!(children)), ("depth", json!(depth)), ("path", json!(path))];
+            let asked: Object = all
+                .into_iter()
+                .filter(|(n, _)| aggregates.iter().any(|a| a == n))
+                .map(|(n, v)| (n.to_owned(), v))
+                .collect();
+            value.insert("aggregates".into(), Value::Object(asked));
         }
     }
     Value::Object(value)
@@ -309,7 +337,7 @@ pub fn fetch_ends(data: &Data, items: &mut Value) {
             let text = |what: &str| item.get(&format!("{end}{what}")).and_then(Value::as_str);
             let (Some(of), Some(name)) = (text("Type"), text("ExternalId")) else { continue };
             let Some(kind) = kind(&format!("{}s", of.to_lowercase().trim_end_matches('s'))) else { continue };
-            let found = data.table(kind.path).and_then(|t| t.id_of(name)).and_then(|id| present(data, kind, id, false));
+            let found = data.table(kind.path).and_then(|t| t.id_of(name)).and_then(|id| present(data, kind, id, &[]));
             item.extend(found.map(|row| (end.to_owned(), row)));
         }
     }

@@ -17,7 +17,8 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
     let mut twice = Vec::new();
     let mut existing = Vec::new();
     for item in items {
-        let value = check::incoming(kind, item)?;
+        let mut value = check::incoming(kind, item)?;
+        special::tidy(&mut value);
         if let Some(text) = external_id(&value) {
             if !seen.insert(text.to_owned()) {
                 twice.push(json!({ "externalId": text }));
@@ -33,7 +34,11 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         return Err(ApiError::duplicated(kind.twice_status, message, twice));
     }
     if !existing.is_empty() {
-        let message = format!("External ids already in use: {}", kind.noun);
+        let message = if kind.path == "assets" {
+            "Asset id duplicated".to_owned()
+        } else {
+            format!("External ids already in use: {}", kind.noun)
+        };
         return Err(ApiError::duplicated(409, message, existing));
     }
     for value in &fresh {
@@ -58,7 +63,7 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         data.table_mut(kind.path).put(*id, value, weight);
         special::after_put(data, kind, *id);
     }
-    Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, false)).collect())
+    Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, &[])).collect())
 }
 
 /// The data set and labels an item names have to exist.
@@ -143,6 +148,7 @@ pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
             }
         }
         value.insert("lastUpdatedTime".into(), json!(now));
+        special::tidy(&mut value);
         changed.push((*id, value));
     }
     if !conflicts.is_empty() {
@@ -160,7 +166,7 @@ pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         data.release(0, freed);
         special::after_put(data, kind, id);
     }
-    Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, false)).collect())
+    Ok(ids.iter().filter_map(|id| special::present(data, kind, *id, &[])).collect())
 }
 
 fn apply(kind: &Kind, value: &mut Object, name: &str, change: &Value) -> Result<()> {

@@ -113,7 +113,6 @@ pub static SPECIALS: &[Special] = &[
         }
         Ok(Reply::ok(&json!({ "items": found })))
     }),
-    ("POST", "dml/graphql", no_graphql),
     ("POST", "userapis/spaces/{}/datamodels/{}/versions/{}/graphql", no_graphql),
 ];
 
@@ -136,12 +135,9 @@ fn files(state: &State, body: &mut Object, limit: usize) -> Result<Vec<Object>> 
     Ok(found)
 }
 
-/// GraphQL answers errors with status 200.
 fn no_graphql(_: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     need(&call.object()?, "query")?;
-    Ok(Reply::ok(
-        &json!({"errors": [{"message": "The emulator does not execute GraphQL", "locations": [], "path": []}]}),
-    ))
+    Ok(crate::models::graphql_failed("The emulator does not execute GraphQL"))
 }
 
 fn create_user(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {

@@ -1,4 +1,4 @@
-//! Simulators. There is one, with one connector; a run takes its time and succeeds without computing anything.
+//! Simulators. There is one from the start, with one connector; a run takes its time and succeeds without computing anything.
 
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use crate::state::{Data, State, now_ms};
 
 const SIMULATOR: &str = "emulated-simulator";
 const INTEGRATION: &str = "emulated-integration";
+const SIMULATORS: &str = "simulators";
 const MODELS: &str = "simulators/models";
 const MODEL_REVISIONS: &str = "simulators/models/revisions";
 const ROUTINES: &str = "simulators/routines";
@@ -20,9 +21,10 @@ const LOGS: &str = "simulators/logs";
 
 pub static SETS: &[Set] = &[
     Set {
-        path: "simulators",
+        path: SIMULATORS,
         noun: "simulators",
-        ops: "list",
+        required: "externalId name",
+        ops: "list POST:1 update:1 delete:1",
         seed: Some(|_| {
             vec![json!({"externalId": SIMULATOR, "name": "Emulated simulator", "fileExtensionTypes": ["txt"],
                 "modelTypes": [{"name": "Steady state", "key": "SteadyState"}], "modelDependencies": [],
@@ -35,8 +37,16 @@ pub static SETS: &[Set] = &[
     Set {
         path: "simulators/integrations",
         noun: "simulator integrations",
+        required: "externalId simulatorExternalId dataSetId",
         filters: "simulatorExternalIds>simulatorExternalId active",
-        ops: "list delete:1",
+        ops: "list POST:1 update:1 delete:1",
+        make: Some(|ctx, _, row| {
+            known_simulator(ctx, row)?;
+            let log = log(ctx.data, row, "The integration was taken over")?;
+            row.insert("logId".into(), log);
+            row.insert("active".into(), json!(true));
+            Ok(())
+        }),
         seed: Some(|_| {
             vec![
                 json!({"externalId": INTEGRATION, "simulatorExternalId": SIMULATOR, "dataSetId": 1, "heartbeat": now_ms(),
@@ -52,12 +62,7 @@ pub static SETS: &[Set] = &[
         required: "externalId simulatorExternalId name dataSetId type",
         filters: "simulatorExternalIds>simulatorExternalId externalIdPrefix dataSetIds>dataSetId",
         ops: "POST:1 byids:1 list delete:1 update",
-        make: Some(|_, _, row| {
-            if text(row, "simulatorExternalId") == SIMULATOR {
-                return Ok(());
-            }
-            Err(ApiError::missing("Simulator not found", vec![json!({"externalId": row.get("simulatorExternalId")})]))
-        }),
+        make: Some(|ctx, _, row| known_simulator(ctx, row)),
         gone: Some(|ctx, _, row| forget(ctx, &[MODEL_REVISIONS, ROUTINES], "modelExternalId", row)),
         ..SET
     },
@@ -123,7 +128,7 @@ pub static SETS: &[Set] = &[
         show: Some(show_run),
         ..SET
     },
-    Set { path: LOGS, noun: "simulator logs", key: &[], ops: "byids:100", ..SET },
+    Set { path: LOGS, noun: "simulator logs", key: &[], ops: "byids:100 update:1", ..SET },
 ];
 
 pub static SPECIALS: &[Special] = &[
@@ -177,6 +182,15 @@ fn inherit(ctx: &Ctx, row: &mut Object, table: &str, field: &str, fields: &[&str
         row.insert((*field).into(), above.get(*field).cloned().unwrap_or_default());
     }
     Ok(())
+}
+
+fn known_simulator(ctx: &Ctx, row: &Object) -> Result<()> {
+    let wanted = text(row, "simulatorExternalId");
+    // The one that is there from the start may not have been asked for yet.
+    if wanted == SIMULATOR || ctx.data.table(SIMULATORS).is_some_and(|t| t.id_of(wanted).is_some()) {
+        return Ok(());
+    }
+    Err(ApiError::missing("Simulator not found", vec![json!({ "externalId": wanted })]))
 }
 
 fn number(ctx: &Ctx, row: &mut Object, table: &str, field: &str) {

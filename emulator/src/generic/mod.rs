@@ -201,6 +201,12 @@ pub fn serve(state: &State, call: &Call) -> Option<Result<Reply>> {
     })
 }
 
+/// Makes or replaces rows of the set at a path, with its checks.
+pub fn apply(ctx: &mut Ctx, path: &str, rows: Vec<Object>) -> Result<Vec<Value>> {
+    let set = set(path).ok_or_else(|| not_found("sets", path))?;
+    write::At { set, table: path }.create(ctx, rows, true)
+}
+
 /// The set at a path, for those that look into another's rows.
 pub fn set(path: &str) -> Option<&'static Set> {
     crate::areas::SETS.iter().copied().flatten().find(|s| s.path == path)

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod core;
+mod dml;
 mod filter;
 mod instances;
 mod query;
@@ -10,6 +11,7 @@ mod write;
 
 use crate::generic::Special;
 
+pub use dml::failed as graphql_failed;
 pub use filter::{Eval, Values};
 pub use instances::{Instance, Instances, Key};
 pub use schema::{SETS, container, need_space, source_name};
@@ -17,6 +19,7 @@ pub use schema::{SETS, container, need_space, source_name};
 pub static SPECIALS: &[&[Special]] = &[
     schema::SPECIALS,
     &[
+        ("POST", "dml/graphql", dml::publish),
         ("POST", "models/instances", write::apply),
         ("POST", "models/instances/delete", write::delete),
         ("POST", "models/instances/byids", instances::by_ids),

@@ -13,11 +13,11 @@ use crate::resources::table::{Object, name};
 use crate::state::{Data, State};
 
 const SPACES: &str = "models/spaces";
-const CONTAINERS: &str = "models/containers";
-const VIEWS: &str = "models/views";
-const MODELS: &str = "models/datamodels";
+pub const CONTAINERS: &str = "models/containers";
+pub const VIEWS: &str = "models/views";
+pub const MODELS: &str = "models/datamodels";
 const PAIR: &[&str] = &["space", "externalId"];
-const VERSIONED: &[&str] = &["space", "externalId", "version"];
+pub const VERSIONED: &[&str] = &["space", "externalId", "version"];
 const MAX_INHERITANCE: usize = 20;
 
 pub static SETS: &[Set] = &[

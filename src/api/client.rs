@@ -181,6 +181,7 @@ impl Client {
             budget: None,
             total,
             cancel,
+            shelf: None,
         })
     }
 }

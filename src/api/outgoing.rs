@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::Client;
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
+use crate::http::body::Shelf;
 use crate::http::class::classify;
 use crate::http::headers::{Headers, set_gzip};
 use crate::http::{Call, Class, Response, body};
@@ -48,6 +49,8 @@ pub struct Outgoing {
     /// Of the operation, not of this request.
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
+    /// Where the memory for a large answer may come from.
+    pub shelf: Option<Arc<Shelf>>,
 }
 
 /// `name` as one segment of a path. One that is empty or only dots cannot be sent: an address takes `..`, escaped or not,
@@ -128,6 +131,7 @@ impl Client {
             budget: o.budget,
             total,
             cancel: o.cancel,
+            shelf: o.shelf,
         };
         // Boxed: the state of a call is kilobytes, and an operation may have many under way.
         Box::pin(self.http.call(call)).await

@@ -1,6 +1,7 @@
 //! Bodies: JSON checked and compressed on the way out, decompressed within a bound on the way in.
 
 use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -77,22 +78,70 @@ pub fn is_gzip(headers: &HeaderMap) -> Result<bool, String> {
 /// Memory reserved on a server's word at most.
 const RESERVED_AT_MOST: u64 = 16 << 20;
 
+/// Bodies of answers that were read, to be received into again by an operation with many large ones: memory that is touched
+/// for the first time costs more than what is written into it.
+pub struct Shelf {
+    most: usize,
+    kept: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Shelf {
+    /// What is smaller costs little anew.
+    const LEAST: usize = 128 << 10;
+
+    /// `most`: bodies kept.
+    pub fn new(most: usize) -> Self {
+        Self { most, kept: Mutex::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Empty, with so much room at least.
+    fn take(&self, room: usize) -> Vec<u8> {
+        let mut kept = self.kept();
+        // One that is far too large is another's: what is unpacked is larger than what it came as.
+        let fits = kept.iter().position(|b| (room..=room.saturating_mul(2)).contains(&b.capacity()));
+        let found = fits.map(|at| kept.remove(at));
+        drop(kept);
+        // The next is rarely exactly as long.
+        found.unwrap_or_else(|| Vec::with_capacity(room.next_multiple_of(Self::LEAST / 2)))
+    }
+
+    pub fn put(&self, mut body: Vec<u8>) {
+        if !(Self::LEAST..=RESERVED_AT_MOST as usize).contains(&body.capacity()) {
+            return;
+        }
+        body.clear();
+        let mut kept = self.kept();
+        kept.push(body);
+        if kept.len() > self.most {
+            // Of a length that is not asked for any more.
+            let oldest = kept.remove(0);
+            drop(kept);
+            drop(oldest);
+        }
+    }
+}
+
 /// Collects an answer's body as it is on the wire, never beyond `limit` bytes, and unpacks it in the end: with all of it
 /// there the decompressor never stops and starts.
-pub struct Sink {
+pub struct Sink<'a> {
     bytes: Vec<u8>,
     gzip: bool,
     limit: usize,
     counted: Held,
+    shelf: Option<&'a Shelf>,
 }
 
-impl Sink {
+impl<'a> Sink<'a> {
     /// `announced` is the length the server gives; it is believed only so far that memory is reserved.
-    pub fn new(gzip: bool, announced: Option<u64>, limit: u64) -> Self {
+    pub fn new(gzip: bool, announced: Option<u64>, limit: u64, shelf: Option<&'a Shelf>) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let first = announced.unwrap_or(4096).min(RESERVED_AT_MOST) as usize;
         // One more than announced: the terminating NUL must not cost a second allocation.
-        Self { bytes: Vec::with_capacity(first + 1), gzip, limit, counted: BODY_BYTES.hold(0) }
+        Self { bytes: room(first + 1, shelf), gzip, limit, counted: BODY_BYTES.hold(0), shelf }
     }
 
     pub fn take(&mut self, data: &[u8]) -> Result<(), Fault> {
@@ -124,10 +173,21 @@ impl Sink {
     /// The whole body; a compressed stream that ends early is an error, not a shorter body. An empty one with
     /// content-encoding gzip (204, HEAD) is an empty body.
     pub fn finish(mut self) -> Result<Vec<u8>, Fault> {
-        match self.gzip && !self.bytes.is_empty() {
-            true => gunzip(&self.bytes, self.limit, &mut self.counted),
-            false => Ok(self.bytes),
+        if !self.gzip || self.bytes.is_empty() {
+            return Ok(self.bytes);
         }
+        let plain = gunzip(&self.bytes, self.limit, &mut self.counted, self.shelf);
+        if let Some(shelf) = self.shelf {
+            shelf.put(self.bytes);
+        }
+        plain
+    }
+}
+
+fn room(least: usize, shelf: Option<&Shelf>) -> Vec<u8> {
+    match shelf.filter(|_| least >= Shelf::LEAST) {
+        Some(shelf) => shelf.take(least),
+        None => Vec::with_capacity(least),
     }
 }
 
@@ -135,11 +195,11 @@ impl Sink {
 const LEAST_ROOM: usize = 64 << 10;
 
 /// Unpacks one or more members that follow one another.
-fn gunzip(packed: &[u8], limit: usize, counted: &mut Held) -> Result<Vec<u8>, Fault> {
+fn gunzip(packed: &[u8], limit: usize, counted: &mut Held, shelf: Option<&Shelf>) -> Result<Vec<u8>, Fault> {
     // The last four bytes say how much there is; believed like an announced length.
     let said = packed.last_chunk().map_or(0, |n| u32::from_le_bytes(*n));
     let first = u64::from(said).min(RESERVED_AT_MOST).min(limit as u64) as usize;
-    let mut out = Vec::with_capacity(first + 1);
+    let mut out = room(first + 1, shelf);
     let mut inflater = Inflater::new().ok_or(Fault::Undecodable)?;
     let mut rest = packed;
     while !rest.is_empty() {
@@ -166,7 +226,7 @@ mod tests {
         assert!(!json(b"{}", Some(1024)).unwrap().gzip);
         assert!(!json(b"{}", None).unwrap().gzip);
         let p = json(b" [1, 2]\n", Some(0)).unwrap();
-        let mut sink = Sink::new(true, None, 100);
+        let mut sink = Sink::new(true, None, 100, None);
         sink.take(&p.bytes).unwrap();
         assert_eq!(sink.finish().unwrap(), b" [1, 2]\n");
         for bad in ["{", "NaN", "{\"a\":Infinity}", "{} {}", "{\"a\":1,}", "\u{feff}{}"] {
@@ -177,18 +237,53 @@ mod tests {
     }
 
     #[test]
+    fn a_large_body_is_received_where_one_was_that_was_read() {
+        let shelf = Shelf::new(2);
+        let body = |n: usize, shelf| {
+            let mut sink = Sink::new(false, Some(n as u64), 1 << 30, shelf);
+            sink.take(&vec![7; n]).unwrap();
+            sink.finish().unwrap()
+        };
+        let first = body(1_000_000, Some(&shelf));
+        let place = first.as_ptr();
+        shelf.put(first);
+        let second = body(1_000_100, Some(&shelf));
+        assert!(second.as_ptr() == place && second.len() == 1_000_100 && second.iter().all(|b| *b == 7));
+        // Nothing that is far too large, or small, comes from it.
+        shelf.put(second);
+        assert!(body(200_000, Some(&shelf)).as_ptr() != place && body(1000, Some(&shelf)).capacity() == 1001);
+        for n in [200_000, 300_000, 1000, RESERVED_AT_MOST as usize * 2] {
+            shelf.put(Vec::with_capacity(n));
+        }
+        assert_eq!(shelf.kept().iter().map(Vec::capacity).collect::<Vec<_>>(), [200_000, 300_000]);
+        // What is unpacked comes from it too, and what it was unpacked from goes there.
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(300_000).collect();
+        let mut packed = GzEncoder::new(Vec::new(), Compression::new(1));
+        packed.write_all(&noise).unwrap();
+        let packed = packed.finish().unwrap();
+        for _ in 0..2 {
+            let mut sink = Sink::new(true, Some(packed.len() as u64), 1 << 30, Some(&shelf));
+            sink.take(&packed).unwrap();
+            let plain = sink.finish().unwrap();
+            assert_eq!(plain, noise);
+            shelf.put(plain);
+            assert_eq!(shelf.kept().len(), 2);
+        }
+    }
+
+    #[test]
     fn answers_are_bounded() {
         let zeros = json(format!("\"{}\"", "0".repeat(1 << 20)).as_bytes(), Some(0)).unwrap().bytes;
-        let mut sink = Sink::new(true, Some(zeros.len() as u64), 1000);
+        let mut sink = Sink::new(true, Some(zeros.len() as u64), 1000, None);
         sink.take(&zeros[..900]).unwrap();
         assert!(matches!(sink.take(&zeros[900..]).and_then(|()| sink.finish()), Err(Fault::TooLarge)));
-        let mut sink = Sink::new(false, Some(u64::MAX), 3);
+        let mut sink = Sink::new(false, Some(u64::MAX), 3, None);
         sink.take(b"abc").unwrap();
         assert!(matches!(sink.take(b"d"), Err(Fault::TooLarge)));
-        let mut sink = Sink::new(true, None, 1 << 30);
+        let mut sink = Sink::new(true, None, 1 << 30, None);
         sink.take(&zeros[..zeros.len() - 9]).unwrap();
         assert!(matches!(sink.finish(), Err(Fault::Undecodable)));
-        let mut sink = Sink::new(true, None, 100);
+        let mut sink = Sink::new(true, None, 100, None);
         assert!(sink.take(b"this is not a gzip stream").and_then(|()| sink.finish().map(|_| ())).is_err());
     }
 }

@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::body::Shelf;
 use super::budget::{Budgets, Permit, Ticket};
 use super::class::Class;
 use super::cut::{Cut, watched};
@@ -59,6 +60,8 @@ pub struct Call {
     /// For all of it: waiting, tokens, attempts, pauses.
     pub total: Duration,
     pub cancel: Option<CancelToken>,
+    /// Where the memory for a large answer may come from.
+    pub shelf: Option<Arc<Shelf>>,
 }
 
 #[derive(Debug)]
@@ -332,6 +335,7 @@ impl HttpClient {
                 authorization: token.as_ref().map(|t| &t.value),
                 body: &call.body,
                 idle: self.checked.config.timeout,
+                shelf: call.shelf.as_deref(),
             };
             let outcome = self.transport.exchange(exchange, &progress).await;
             drop(mark);
@@ -491,6 +495,7 @@ impl HttpClient {
             authorization: Some(&token.value),
             body: &Bytes::new(),
             idle: HINT_TIMEOUT,
+            shelf: None,
         };
         let answer = self.transport.exchange(exchange, &Progress::new(false)).await.ok()?;
         if answer.status != 200 {

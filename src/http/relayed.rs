@@ -86,7 +86,7 @@ impl Relayed {
             return Err(broken(Broken::TooLarge, status));
         }
         let gzip = is_gzip(response.headers()).map_err(|name| broken(Broken::Encoding(name), status))?;
-        let mut sink = Sink::new(gzip, announced, limit);
+        let mut sink = Sink::new(gzip, announced, limit, x.shelf);
         loop {
             let chunk = match timer.watch(response.chunk()).await {
                 None => return Err(broken(Broken::Silent, status)),

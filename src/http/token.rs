@@ -50,9 +50,9 @@ impl TokenTransport {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(USER_AGENT, user_agent());
-        let idle = self.timeout.min(DOCUMENT_TIMEOUT);
+        let (headers, idle) = (headers.into(), self.timeout.min(DOCUMENT_TIMEOUT));
         let (method, body) = (&Method::GET, &Bytes::new());
-        let exchange = Exchange { method, url: &url, headers: &headers.into(), authorization: None, body, idle };
+        let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body, idle, shelf: None };
         self.within(idle.saturating_mul(2), exchange).await.map(read)
     }
 
@@ -80,10 +80,10 @@ impl TokenTransport {
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
             headers.insert(USER_AGENT, user_agent());
-            let idle = request.timeout.unwrap_or(self.timeout);
+            let (headers, idle) = (headers.into(), request.timeout.unwrap_or(self.timeout));
             let method = &Method::POST;
             let exchange =
-                Exchange { method, url: &url, headers: &headers.into(), authorization: None, body: &body, idle };
+                Exchange { method, url: &url, headers: &headers, authorization: None, body: &body, idle, shelf: None };
             let answer = self.within(idle.saturating_mul(2), exchange).await?;
             let next = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
             match next {

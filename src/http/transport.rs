@@ -8,6 +8,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
+use super::body::Shelf;
 use super::direct::Direct;
 use super::headers::Headers;
 use super::progress::Progress;
@@ -44,6 +45,8 @@ pub struct Exchange<'a> {
     pub body: &'a Bytes,
     /// For each wait; connecting has the transport's own.
     pub idle: Duration,
+    /// Where the memory for a large answer may come from.
+    pub shelf: Option<&'a Shelf>,
 }
 
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 pub mod cancellation;
 pub mod inflate;
 pub mod launch;
+pub mod memory;
 pub mod process;
 pub mod readiness;
 pub mod signals;

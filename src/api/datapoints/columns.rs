@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::column::Kind;
+use crate::sys::memory;
 
 /// Texts one behind the other.
 #[derive(Debug, Default)]
@@ -226,8 +227,10 @@ impl Points {
 
     pub fn append(&mut self, other: &Points) {
         let before = self.timestamps.len();
+        memory::reserve(&mut self.timestamps, other.timestamps.len());
         self.timestamps.extend_from_slice(&other.timestamps);
         let n = self.timestamps.len();
+        memory::reserve(&mut self.numbers, other.numbers.len());
         self.numbers.extend_from_slice(&other.numbers);
         self.states.extend_from_slice(&other.states);
         self.texts.append(&other.texts);

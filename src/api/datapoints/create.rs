@@ -265,6 +265,7 @@ impl Creator {
             budget: Some(BudgetKey::parse(budget)?),
             deadline: self.deadline,
             cancel: self.cancel.clone(),
+            shelf: None,
         };
         self.client.send(outgoing).await
     }

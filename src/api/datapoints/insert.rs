@@ -92,6 +92,7 @@ impl Job {
                 budget,
                 deadline,
                 cancel: cancel.clone(),
+                shelf: None,
             };
             Box::pin(async move { client.send(outgoing).await })
         };

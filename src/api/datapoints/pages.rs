@@ -19,6 +19,7 @@ use super::windows::{Asked, MAX_SERIES, Reading};
 use crate::api::Client;
 use crate::error::{Error, Status};
 use crate::http::Response;
+use crate::http::body::Shelf;
 use crate::runtime::panics::contained;
 
 /// More pages ahead than this only cost memory.
@@ -230,13 +231,18 @@ impl Plan {
     }
 
     /// What an answer, or the lack of one, makes of its place in the line.
-    fn ended(&mut self, number: u64, result: Result<Response, Error>) {
+    fn ended(&mut self, number: u64, result: Result<Response, Error>, shelf: &Shelf) {
         let Some(at) = self.line.iter().position(|s| matches!(s, Slot::Running(n, ..) if *n == number)) else { return };
         let Some(Slot::Running(_, asked, room)) = self.line.get_mut(at).map(|s| std::mem::replace(s, Slot::Gone))
         else {
             return;
         };
-        let (place, mut more) = match result.and_then(|r| self.take(&asked, &r.body)) {
+        let taken = result.and_then(|r| {
+            let taken = self.take(&asked, &r.body);
+            shelf.put(r.body);
+            taken
+        });
+        let (place, mut more) = match taken {
             Ok((columns, more)) => (Slot::Ready(columns, room), more),
             Err(error) => {
                 // Pages before it are still handed out; there are none behind it.
@@ -304,7 +310,7 @@ impl Reader {
                         Err(_) => return Some(Error::shutdown()),
                     },
                     Some((number, result)) = self.crew.next() => {
-                        self.plan.ended(number, result);
+                        self.plan.ended(number, result, &self.way.shelf);
                         continue;
                     }
                 },
@@ -317,7 +323,7 @@ impl Reader {
 
     async fn wait(&mut self) {
         match self.crew.next().await {
-            Some((number, result)) => self.plan.ended(number, result),
+            Some((number, result)) => self.plan.ended(number, result, &self.way.shelf),
             // Nothing is on its way and nothing can be sent: a defect, which must not become a circle.
             None => self.plan.line = [Slot::Failed(Error::internal("pages wait for nothing"))].into(),
         }

@@ -21,6 +21,7 @@ use crate::api::outgoing::{Outgoing, Payload};
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
 use crate::http::Response;
+use crate::http::body::Shelf;
 use crate::runtime::CancelToken;
 
 /// What ends a query from outside.
@@ -41,6 +42,8 @@ pub(super) struct Way {
     pub width: usize,
     pub deadline: Instant,
     pub cancel: Option<CancelToken>,
+    /// Answers that were read.
+    pub shelf: Arc<Shelf>,
 }
 
 /// The next request of those that wait, from the end of `pending`: as many as one may hold together.
@@ -72,6 +75,8 @@ impl Way {
             path: format!("{}/timeseries{below}", client.project_path()?),
             deadline: client.deadline(limits.timeout)?,
             cancel: limits.cancel.clone(),
+            // One for each answer under way, and for what they are unpacked from.
+            shelf: Arc::new(Shelf::new(client.width(budget) + 3)),
         })
     }
 
@@ -87,6 +92,7 @@ impl Way {
             budget: self.budget,
             deadline: self.deadline,
             cancel: self.cancel.clone(),
+            shelf: Some(Arc::clone(&self.shelf)),
         };
         Box::pin(async move { client.send(outgoing).await })
     }
@@ -209,6 +215,7 @@ impl Read {
                     if let Err(e) = self.take(&asked, &response.body) {
                         self.error.get_or_insert(e);
                     }
+                    self.way.shelf.put(response.body);
                 }
                 Err(e) => self.failed(&asked, e),
             }

@@ -76,6 +76,7 @@ impl Way {
                 budget: o.budget_key(),
                 deadline: self.deadline.min(Instant::now() + self.client.config().total_timeout),
                 cancel: self.cancel.clone(),
+                shelf: None,
             })
             .await
     }
@@ -97,6 +98,7 @@ impl Way {
             budget: BudgetKey::parse(budget).ok(),
             total: self.deadline.saturating_duration_since(Instant::now()),
             cancel: self.cancel.clone(),
+            shelf: None,
         }
     }
 

@@ -190,6 +190,7 @@ impl Work {
                     budget: o.budget_key(),
                     deadline: self.each.map_or(self.deadline, |t| Instant::now() + t),
                     cancel: self.cancel.clone(),
+                    shelf: None,
                 },
             )
             .await

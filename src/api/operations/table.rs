@@ -72,7 +72,7 @@ pub struct Operation {
 }
 
 static TABLE: Lazy<Vec<Operation>> = Lazy::new(|| {
-    let mut sink = Sink::new(true, None, 1 << 20);
+    let mut sink = Sink::new(true, None, 1 << 20, None);
     let text = sink.take(SQUEEZED).and_then(|()| sink.finish()).unwrap_or_default();
     // Lives as long as the table, which is for ever.
     let text: &'static str = Box::leak(String::from_utf8(text).unwrap_or_default().into_boxed_str());

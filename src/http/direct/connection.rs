@@ -11,7 +11,7 @@ use reqwest::Method;
 use super::chunks::{Chunks, Next};
 use super::head::{self, Framing, Head, Malformed};
 use super::wire::Wire;
-use crate::http::body::{Fault, Sink, is_gzip};
+use crate::http::body::{Fault, Shelf, Sink, is_gzip};
 use crate::http::failure::Broken;
 use crate::http::idle::IdleTimer;
 use crate::http::progress::Progress;
@@ -84,7 +84,8 @@ impl Connection {
         let mut timer = IdleTimer::over(sleep, x.idle, progress);
         let head = self.head(x.method, &mut upload, &mut timer, progress).await.map_err(|b| (b, 0))?;
         let (status, keep) = (head.status, head.keep);
-        let bytes = self.body(&head, limit, &mut upload, &mut timer, progress).await.map_err(|b| (b, status))?;
+        let bytes =
+            self.body(&head, (limit, x.shelf), &mut upload, &mut timer, progress).await.map_err(|b| (b, status))?;
         // Exactly one answer to exactly one request, or nothing more comes of it.
         let clean = keep && !upload.sending && upload.broke.is_none() && self.at == self.input.len();
         self.input.clear();
@@ -156,7 +157,7 @@ impl Connection {
     /// Receives so many bytes of a body at most, straight into it; how many came.
     async fn straight(
         &mut self,
-        sink: &mut Sink,
+        sink: &mut Sink<'_>,
         most: u64,
         upload: &mut Upload<'_>,
         timer: &mut IdleTimer<'_>,
@@ -173,7 +174,7 @@ impl Connection {
     }
 
     /// Takes up to `most` bytes of what was received already.
-    fn taken(&mut self, sink: &mut Sink, most: u64, progress: &Progress) -> Result<u64, Broken> {
+    fn taken(&mut self, sink: &mut Sink<'_>, most: u64, progress: &Progress) -> Result<u64, Broken> {
         let have = self.input.get(self.at..).unwrap_or_default();
         let have = usize::try_from(most).ok().and_then(|most| have.get(..most)).unwrap_or(have);
         sink.take(have)?;
@@ -185,7 +186,7 @@ impl Connection {
     async fn body(
         &mut self,
         head: &Head,
-        limit: u64,
+        (limit, shelf): (u64, Option<&Shelf>),
         upload: &mut Upload<'_>,
         timer: &mut IdleTimer<'_>,
         progress: &Progress,
@@ -197,7 +198,7 @@ impl Connection {
             Framing::Chunked | Framing::UntilClose => None,
         };
         let gzip = is_gzip(&head.headers).map_err(Broken::Encoding)?;
-        let mut sink = Sink::new(gzip, announced, limit);
+        let mut sink = Sink::new(gzip, announced, limit, shelf);
         match head.framing {
             Framing::None => {}
             Framing::Length(mut left) => {

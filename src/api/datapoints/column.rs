@@ -146,7 +146,8 @@ impl Column<'_> {
     }
 
     /// Refuses what the service would refuse for the whole request, and what would read past the end of a column.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Whether it can be written; and whether all its points are usual ones, which is seen in the same pass.
+    pub fn check(&self) -> Result<bool, Error> {
         let key = self.key;
         match key {
             Key::Id(id) if id < 1 => return Err(Error::argument(format!("the id {id} is no id of a time series"))),
@@ -163,13 +164,9 @@ impl Column<'_> {
         if !matches!(key, Key::Instance { .. }) && self.values.kind() == Kind::State {
             return Err(Error::argument(format!("{key}: states are written by instance id only")));
         }
-        // The sign tells of any time outside; only then it is looked for. So the compiler makes the usual pass wide.
-        let outside = |t: &i64| (t.wrapping_sub(time::FIRST) | time::LAST.wrapping_sub(*t)) < 0;
-        let any =
-            self.timestamps.iter().fold(0, |all, t| all | t.wrapping_sub(time::FIRST) | time::LAST.wrapping_sub(*t));
-        if any < 0
-            && let Some(at) = self.timestamps.iter().find(|t| outside(t))
-        {
+        // One pass is enough for most columns; only where a time is early it is looked for one that is outside.
+        let usual = self.is_usual(0, n);
+        if !usual && let Some(at) = self.timestamps.iter().find(|t| !(time::FIRST..=time::LAST).contains(*t)) {
             return Err(time::out_of_range(*at, &key.to_string()));
         }
         if let Some(code) = self.status.and_then(|s| s.iter().find(|c| **c >> 30 == 3)) {
@@ -187,7 +184,21 @@ impl Column<'_> {
                 last = *offset;
             }
         }
-        Ok(())
+        Ok(usual)
+    }
+
+    /// Whether points `from` to `to` are good numbers, all there, of times that are six bytes long (1971 to 2099).
+    pub fn is_usual(&self, from: usize, to: usize) -> bool {
+        const SIX_BYTES: i64 = 1 << 35;
+        if !matches!(self.values, Values::Numbers(_)) || self.status.is_some() || self.validity.is_some() {
+            return false;
+        }
+        // The sign tells of any time outside.
+        let outside = |t: i64| t.wrapping_sub(SIX_BYTES) | time::LAST.wrapping_sub(t);
+        let times = self.timestamps.get(from..to).unwrap_or_default();
+        let (fours, rest) = times.as_chunks();
+        let all = fours.iter().fold(0, |all, [a, b, c, d]| all | outside(*a) | outside(*b) | outside(*c) | outside(*d));
+        rest.iter().fold(all, |all, t| all | outside(*t)) >= 0
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Series<'a> {
 pub struct Plan<'a> {
     pub columns: &'a [Column<'a>],
     pub series: Vec<Series<'a>>,
+    /// Which columns have usual points only.
+    usual: Vec<bool>,
     at: Place,
 }
 
@@ -58,8 +60,9 @@ impl<'a> Plan<'a> {
     pub fn new(columns: &'a [Column<'a>]) -> Result<Self, Error> {
         let mut series: Vec<Series<'a>> = Vec::new();
         let mut known: HashMap<Key<'a>, usize> = HashMap::with_capacity(columns.len());
+        let mut usual = Vec::with_capacity(columns.len());
         for (n, column) in columns.iter().enumerate() {
-            column.check()?;
+            usual.push(column.check()?);
             if column.is_empty() {
                 continue;
             }
@@ -76,7 +79,12 @@ impl<'a> Plan<'a> {
                 s.points += column.len() as u64;
             }
         }
-        Ok(Self { columns, series, at: Place::default() })
+        Ok(Self { columns, series, usual, at: Place::default() })
+    }
+
+    /// Whether all points of a slice are usual ones.
+    pub fn is_usual(&self, s: &Slice) -> bool {
+        self.usual.get(s.column) == Some(&true) || self.columns.get(s.column).is_some_and(|c| c.is_usual(s.from, s.to))
     }
 
     /// The next request; `skip` says which series are not to be sent any more. `None`: all is done.
@@ -135,6 +143,18 @@ impl<'a> Plan<'a> {
             }
         }
         cut
+    }
+
+    /// Whether all of it was handed out.
+    pub fn is_over(&self) -> bool {
+        let rest = self.series.get(self.at.series..).unwrap_or_default();
+        let part = |s: &Series<'_>| s.columns.get(self.at.part).and_then(|c| self.columns.get(*c)).map(Column::len);
+        match rest {
+            [] => true,
+            // Handed out to its end, but not yet left behind.
+            [last] => self.at.part + 1 >= last.columns.len() && part(last).is_none_or(|n| self.at.offset >= n),
+            _ => false,
+        }
     }
 
     /// Back to where a request began that was not sent.
@@ -218,7 +238,9 @@ mod tests {
             let skipped = rng.usize(0..6);
             let mut plan = Plan::new(&columns).unwrap();
             let mut seen = vec![0; columns.len()];
+            let mut over = 0;
             while let Some(first) = plan.next(|s| s == skipped) {
+                over += usize::from(plan.is_over());
                 let mut cut = first;
                 if rng.bool() {
                     plan.rewind(&cut);
@@ -234,6 +256,8 @@ mod tests {
                     seen[s.column] = s.to;
                 }
             }
+            // Told at the last request at most: what is skipped counts as not handed out before it is met.
+            assert!(plan.is_over() && over <= 1);
             for (n, c) in columns.iter().enumerate() {
                 let series = plan.series.iter().position(|s| s.key == c.key);
                 let wanted = if series == Some(skipped) { 0 } else { c.len() };

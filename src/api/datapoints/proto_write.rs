@@ -2,11 +2,10 @@
 //! before it is written; the usual point (numeric, good, after 1971) is always 18 bytes.
 
 use super::column::{Column, Key, Kind, Values, text_at};
-use super::plan::{Cut, Plan, Slice};
+use super::plan::{Cut, Plan};
 
 /// A numeric point with a timestamp of six varint bytes: 1971 to 2109.
 pub(super) const RECORD: usize = 18;
-const SIX_BYTES: i64 = 1 << 35;
 
 /// Where records of one length lie behind one another: what the compressor makes use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +63,6 @@ fn put_key(out: &mut Vec<u8>, key: Key<'_>) {
     }
 }
 
-/// Good points of numbers, all there, all after 1971.
-fn is_plain(column: &Column<'_>, s: &Slice) -> bool {
-    let times = column.timestamps.get(s.from..s.to).unwrap_or_default();
-    matches!(column.values, Values::Numbers(_))
-        && column.status.is_none()
-        && column.validity.is_none()
-        // By the sign: a pass the compiler makes wide.
-        && times.iter().fold(0, |all, t| all | (t - SIX_BYTES)) >= 0
-}
-
 /// The length of a status message; zero for good.
 fn status_len(code: u32) -> usize {
     if code == 0 { 0 } else { 1 + varint_len(u64::from(code)) }
@@ -129,28 +118,29 @@ fn put_point(out: &mut Vec<u8>, column: &Column<'_>, n: usize) {
     }
 }
 
-/// The usual points, without a branch.
+/// The usual point: what is known beforehand, six bytes of time and the value's tag, the value. In three stores that overlap.
+#[inline(always)]
+fn put_record(record: &mut [u8; RECORD], time: i64, value: f64) -> Option<()> {
+    let t = time as u64;
+    // Seven bits into each byte, in pairs of pairs, then in pairs; the highest bit set in all but the last.
+    let t = (t & 0x3fff) | (t & 0x0fff_c000) << 2 | (t & 0x3ff_f000_0000) << 4;
+    let t = (t & 0x007f_007f_007f) | (t & 0x3f80_3f80_3f80) << 1;
+    *record.first_chunk_mut()? = 0x08_100a_u32.to_le_bytes();
+    *record.get_mut(3..)?.first_chunk_mut()? = (t | 0x0011_0080_8080_8080).to_le_bytes();
+    *record.last_chunk_mut()? = value.to_le_bytes();
+    Some(())
+}
+
 fn put_records(out: &mut Vec<u8>, times: &[i64], values: &[f64]) {
+    /// What is zeroed stays near until it is written over.
     const BLOCK: usize = 128;
-    let mut block = [0u8; BLOCK * RECORD];
     for (times, values) in times.chunks(BLOCK).zip(values.chunks(BLOCK)) {
-        for ((record, time), value) in block.as_chunks_mut::<RECORD>().0.iter_mut().zip(times).zip(values) {
-            let t = *time as u64;
-            // Seven bits into each byte, the highest bit set in all but the last.
-            let spread = (t & 0x7f)
-                | (t << 1 & 0x7f00)
-                | (t << 2 & 0x7f_0000)
-                | (t << 3 & 0x7f00_0000)
-                | (t << 4 & 0x7f_0000_0000)
-                | (t << 5 & 0x7f00_0000_0000)
-                | 0x80_8080_8080;
-            let head = (0x08_100a | spread << 24).to_le_bytes();
-            record[..8].copy_from_slice(&head);
-            record[8] = (spread >> 40) as u8;
-            record[9] = 0x11;
-            record[10..].copy_from_slice(&value.to_le_bytes());
+        let at = out.len();
+        out.resize(at + times.len() * RECORD, 0);
+        let room = out.get_mut(at..).unwrap_or_default();
+        for ((record, time), value) in room.as_chunks_mut::<RECORD>().0.iter_mut().zip(times).zip(values) {
+            put_record(record, *time, *value);
         }
-        out.extend_from_slice(block.get(..times.len() * RECORD).unwrap_or_default());
     }
 }
 
@@ -162,7 +152,7 @@ pub fn write(plan: &Plan<'_>, cut: &Cut, out: &mut Vec<u8>) -> Vec<Run> {
         let Some(series) = item.first().and_then(|s| plan.series.get(s.series)) else { continue };
         let parts = || item.iter().filter_map(|s| Some((plan.columns.get(s.column)?, s)));
         let mut points = 0;
-        let plain: Vec<bool> = parts().map(|(column, s)| is_plain(column, s)).collect();
+        let plain: Vec<bool> = parts().map(|(_, s)| plan.is_usual(s)).collect();
         for ((column, s), plain) in parts().zip(&plain) {
             points += match *plain {
                 true => (s.to - s.from) * RECORD,

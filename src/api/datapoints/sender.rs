@@ -126,6 +126,11 @@ impl<'a, B> Sender<'a, B> {
         }
     }
 
+    /// Whether one request is under way and there is none behind it.
+    pub fn is_alone(&self) -> bool {
+        self.under_way.len() == 1 && self.plan.is_over()
+    }
+
     fn is_lost(&self, series: usize) -> bool {
         self.accounts.get(series).is_some_and(|a| a.fate != Fate::Good)
     }

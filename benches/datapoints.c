@@ -1,19 +1,25 @@
 /* datapoints.c - what datapoints cost through the C API.
  *
- *   datapoints t4|t5 [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]
+ *   datapoints t4|t5|small|post|raw [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]
  *
  * t4: writes N points over S series from memory, compressed with --gz 1. t5: reads N points of S series into columns.
- * Prints one JSON line, see meter.h; what it counts is one point. The data is that of the laboratory: a slow sine with noise and
+ * small: N inserts of one point, one after the other. post: the same bytes by cognite_client_call(). raw: the same bytes by
+ * a socket and nothing else. Prints one JSON line, see meter.h; what it counts is one point. The data is that of the laboratory: a slow sine with noise and
  * two decimals, a point each second. */
 #define _POSIX_C_SOURCE 200809L
+#include <arpa/inet.h>
 #include <cognite/cognite.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "meter.h"
 
 #define T0 INT64_C(1600000000000)
-enum { RING = 1000000 };
+enum { RING = 1000000, WARM = 200 };
 
 static void fail(const char *what, cognite_error *error) {
   fprintf(stderr, "datapoints: %s: %s\n", what, cognite_error_message(error));
@@ -108,17 +114,112 @@ static void retrieve(cognite_client *client, long n, long series) {
   free(query);
 }
 
+/* ---- one point at a time ---- */
+
+static void small(cognite_client *client, long n) {
+  int64_t time = T0;
+  double value = 20.5, wall = 0, cpu = 0;
+  cognite_column column = COGNITE_COLUMN_INIT;
+  const cognite_column *all = &column;
+  cognite_error *error = NULL;
+  long i;
+  column.external_id = "s1_0";
+  column.count = 1;
+  column.timestamps_ms = &time;
+  column.numbers = &value;
+  for (i = -WARM; i < n; i++) {
+    if (i == 0) wall = now_s(), cpu = cpu_s();
+    if (cognite_points_insert_columns(client, &all, 1, NULL, NULL, &error) != COGNITE_OK) fail("insert", error);
+  }
+  report("libcognite", "small", n, now_s() - wall, cpu_s() - cpu, NULL, 0);
+}
+
+/* What `small` sends: an item of external id and one point of time and value. */
+static size_t one_point(unsigned char *out) {
+  static const unsigned char head[] = {0x0a, 26, 0x12, 4, 's', '1', '_', '0', 0x1a, 18, 0x0a, 16, 0x08};
+  const double value = 20.5;
+  uint64_t time = T0;
+  size_t n = sizeof head;
+  memcpy(out, head, sizeof head);
+  for (; time >= 0x80; time >>= 7) out[n++] = (unsigned char)(time | 0x80);
+  out[n++] = (unsigned char)time;
+  out[n++] = 0x11;
+  memcpy(out + n, &value, sizeof value);
+  return n + sizeof value;
+}
+
+static void post(cognite_client *client, long n, const char *project) {
+  unsigned char body[64];
+  char path[256];
+  double wall = 0, cpu = 0;
+  cognite_request request = COGNITE_REQUEST_INIT;
+  cognite_error *error = NULL;
+  long i;
+  snprintf(path, sizeof path, "/api/v1/projects/%s/timeseries/data", project);
+  request.method = "POST";
+  request.url = path;
+  request.body = body;
+  request.body_len = one_point(body);
+  request.content_type = "application/protobuf";
+  for (i = -WARM; i < n; i++) {
+    cognite_response *response = NULL;
+    if (i == 0) wall = now_s(), cpu = cpu_s();
+    if (cognite_client_call(client, &request, &response, &error) != COGNITE_OK) fail("post", error);
+    cognite_response_free(response);
+  }
+  report("plain POST", "small", n, now_s() - wall, cpu_s() - cpu, NULL, 0);
+}
+
+static void raw(long n, const char *port, const char *project) {
+  unsigned char body[64], in[4096];
+  const size_t length = one_point(body);
+  char out[1024];
+  double wall = 0, cpu = 0;
+  struct sockaddr_in to;
+  const int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+  long i;
+  int head = snprintf(out, sizeof out,
+                      "POST /api/v1/projects/%s/timeseries/data HTTP/1.1\r\nhost: 127.0.0.1:%s\r\nauthorization: Bearer t\r\n"
+                      "content-type: application/protobuf\r\ncontent-length: %lu\r\n\r\n",
+                      project, port, (unsigned long)length);
+  memset(&to, 0, sizeof to);
+  to.sin_family = AF_INET;
+  to.sin_port = htons((unsigned short)atoi(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  memcpy(out + head, body, length);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0) exit(2);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  for (i = -WARM; i < n; i++) {
+    const ssize_t whole = head + (ssize_t)length;
+    if (i == 0) wall = now_s(), cpu = cpu_s();
+    if (write(fd, out, (size_t)whole) != whole) exit(2);
+    /* A small answer comes whole. */
+    if (read(fd, in, sizeof in) < 12 || memcmp(in, "HTTP/1.1 200", 12) != 0) exit(2);
+  }
+  report("raw socket", "small", n, now_s() - wall, cpu_s() - cpu, NULL, 0);
+  close(fd);
+}
+
 int main(int argc, char **argv) {
   const char *task = argc > 1 ? argv[1] : "";
   long n = atol(option(argc, argv, "--n", "10000000")), series = atol(option(argc, argv, "--series", "1000"));
+  const char *port = option(argc, argv, "--port", "18080"), *project = option(argc, argv, "--proj", "p");
   cognite_client *client;
-  if (argc < 2 || n < 1 || series < 1 || n % series != 0 || (strcmp(task, "t4") != 0 && strcmp(task, "t5") != 0)) {
-    fprintf(stderr, "usage: datapoints t4|t5 [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]; N in whole series\n");
+  const int bulk = strcmp(task, "t4") == 0 || strcmp(task, "t5") == 0;
+  const int one = strcmp(task, "small") == 0 || strcmp(task, "post") == 0 || strcmp(task, "raw") == 0;
+  if (n < 1 || series < 1 || (bulk && n % series != 0) || (!bulk && !one)) {
+    fprintf(stderr, "usage: datapoints t4|t5|small|post|raw [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]; N in whole series\n");
     return 1;
   }
-  client = connect_to(option(argc, argv, "--port", "18080"), option(argc, argv, "--proj", "p"), atoi(option(argc, argv, "--gz", "0")));
+  if (strcmp(task, "raw") == 0) {
+    raw(n, port, project);
+    return 0;
+  }
+  client = connect_to(port, project, atoi(option(argc, argv, "--gz", "0")));
   if (strcmp(task, "t4") == 0) insert(client, n, series);
-  else retrieve(client, n, series);
+  else if (strcmp(task, "t5") == 0) retrieve(client, n, series);
+  else if (strcmp(task, "small") == 0) small(client, n);
+  else post(client, n, project);
   cognite_client_free(client);
   return 0;
 }

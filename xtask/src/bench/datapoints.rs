@@ -1,5 +1,6 @@
 //! `cargo xtask bench datapoints`: what writing and reading ten million datapoints costs through the C API, beside a raw
-//! socket with protobuf by hand. Without the laboratory only writing, against a server that swallows, and without a peer.
+//! socket with protobuf by hand; and what an insert of one point costs, beside a POST of the same bytes. Without the
+//! laboratory only writing, against a server that swallows, and without a peer for what is large.
 
 use super::measure::{self, Client, Run};
 use super::{free_port, lab, start};
@@ -9,6 +10,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 const POINTS: u32 = 10_000_000;
+const INSERTS: u32 = 20_000;
+/// Of one point: as an insert, as a request with the same bytes, and by a socket alone.
+const ONE_POINT: [(&str, &str); 3] = [("small", "libcognite"), ("post", "plain POST"), ("raw", "raw socket")];
 
 struct Task {
     /// As the programs call it, and as the table does.
@@ -58,6 +62,7 @@ pub fn run(rounds: u32) -> Res<()> {
     let program = dir.join("datapoints");
     let source = sh::root().join("benches/datapoints.c");
     sh::compile_c(&[source], &program, &lib, &["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror", "-lm"])?;
+    let small = ONE_POINT.map(|(task, label)| (task, Client { label, program: program.clone() }));
     let mut clients = vec![Client { label: "libcognite", program }];
     let port = free_port()?;
     let server = match &lab {
@@ -83,10 +88,15 @@ pub fn run(rounds: u32) -> Res<()> {
                 runs.push(measure::run_with(client, (task.name, task.title), POINTS, more, round, &server)?);
             }
         }
+        for i in 0..small.len() {
+            let (task, client) = &small[(i + round as usize) % small.len()];
+            runs.push(measure::run_with(client, (task, "one point"), INSERTS, &[], round, &server)?);
+        }
     }
     drop(server);
-    println!("\nnanoseconds a point; x raw: our CPU by the raw socket's, median of the rounds");
-    tasks.iter().for_each(|task| measure::points(task.title, &runs));
+    println!("\nnanoseconds a point; x: our CPU by the peer's, median of the rounds");
+    tasks.iter().for_each(|task| measure::points(task.title, "raw socket", &runs));
+    ONE_POINT[1..].iter().for_each(|(_, peer)| measure::points("one point", peer, &runs));
     Ok(())
 }
 

@@ -187,15 +187,15 @@ pub fn table(task: &str, labels: &[&str], runs: &[Run]) {
     }
 }
 
-/// One line for each client: nanoseconds a point.
-pub fn points(task: &str, runs: &[Run]) {
+/// One line: nanoseconds a point, ours and a peer's.
+pub fn points(task: &str, peer: &str, runs: &[Run]) {
     let of = |label: &str| -> Vec<&Run> { runs.iter().filter(|r| r.task == task && r.label == label).collect() };
     let middle = |runs: &[&Run], f: fn(&Run) -> f64| median(runs.iter().map(|r| f(r) * 1e3).collect());
-    let (ours, raw) = (of("libcognite"), of("raw socket"));
+    let (ours, raw) = (of("libcognite"), of(peer));
     let ratios = ours.iter().filter_map(|o| Some(o.cpu / raw.iter().find(|r| r.round == o.round)?.cpu)).collect();
     let clean = ours.iter().chain(&raw).filter(|r| !r.disturbed).count();
     println!(
-        "{task:<12} libcognite cpu {:>6.1} wall {:>6.1}   raw cpu {:>6.1} wall {:>6.1}   x raw {:.2}   {clean} of {} runs undisturbed",
+        "{task:<12} libcognite cpu {:>7.1} wall {:>7.1}   {peer} cpu {:>7.1} wall {:>7.1}   x {:.2}   {clean} of {} runs undisturbed",
         middle(&ours, |r| r.cpu),
         middle(&ours, |r| r.wall),
         middle(&raw, |r| r.cpu),

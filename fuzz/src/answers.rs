@@ -168,6 +168,8 @@ pub fn protobuf(data: &[u8]) {
         if item.read(&Expected::Aggregates(&COLUMNS), &mut aggregates).is_ok() {
             whole(&aggregates, data);
             assert!(aggregates.aggregates.iter().all(|column| column.len() == aggregates.len()));
+            assert!(aggregates.of_states.is_whole(aggregates.len()));
+            assert_eq!(aggregates.of_states.names.len(), aggregates.of_states.states.len());
         }
     }
 }

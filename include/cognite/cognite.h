@@ -3941,11 +3941,31 @@ const double *cognite_columns_numbers(const cognite_columns *columns,
                                       const char *aggregate);
 
 /**
- * The texts of a string series, or the names of states: value `n` lies from `offsets[n]` to `offsets[n + 1]`.
+ * What single states did in each bucket: the aggregates `stateCount`, `stateTransitions` and `stateDuration` (ms). A bucket
+ * has an entry for each state that occurs in it or lasts into it: those of bucket `n` are numbers `buckets[n]` to
+ * `buckets[n + 1] - 1` of this column, and of cognite_columns_text(), which has their names.
  *
  * @param columns       The columns, or NULL.
  * @param series        Which one, from 0.
- * @param[out] offsets  As many offsets as datapoints and one more; NULL when there are none. May be NULL.
+ * @param aggregate     Its name; NULL: the numbers of the states.
+ * @param[out] buckets  As many as there are buckets and one more; NULL when no bucket has an entry. May be NULL.
+ * @return A number for each entry; NULL when there are none, and for what was not asked for.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+ */
+COGNITE_API
+const int64_t *cognite_columns_state_aggregates(const cognite_columns *columns,
+                                                size_t series,
+                                                const char *aggregate,
+                                                const int64_t **buckets);
+
+/**
+ * The texts of a string series, or the names of states: value `n` lies from `offsets[n]` to `offsets[n + 1]`. Of aggregates
+ * of single states a name for each entry, see cognite_columns_state_aggregates(); empty for one no longer in the set.
+ *
+ * @param columns       The columns, or NULL.
+ * @param series        Which one, from 0.
+ * @param[out] offsets  As many offsets as texts and one more; NULL when there are none. May be NULL.
  * @return UTF-8 without NULs between; NULL when there are none.
  *
  * **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
@@ -3989,6 +4009,29 @@ COGNITE_API const uint32_t *cognite_columns_status_codes(const cognite_columns *
 COGNITE_API
 const uint8_t *cognite_columns_validity(const cognite_columns *columns,
                                         size_t series);
+
+/**
+ * Writes columns as JSON in the service's own form, for programs that want text: one item for each series that exists, all its
+ * datapoints in it, however many requests they took. (Of an asynchronous read: cognite_columns_of() first.)
+ *
+ *     {"items":[{"id":1,"externalId":"a","unit":"bar","type":"numeric","isString":false,"isStep":false,"datapoints":[
+ *        {"timestamp":1700000000000,"value":2.5},{"timestamp":1700000001000,"status":{"code":2147483648}}]}]}
+ *
+ * States have `numericValue` and `stringValue` instead of `value`; buckets have their aggregates by name, without those that
+ * do not exist, `maxDatapoint` and its like as `{"timestamp":…,"value":…}`, those of single states in `stateAggregates`, a list.
+ * Numbers that are not finite are `"NaN"`, `"Infinity"` and `"-Infinity"`. Status codes have no `symbol`, and interpolated
+ * states no `stringValue`.
+ *
+ * @param columns   The columns. Not NULL.
+ * @param[out] out  A response whose body is the JSON; cognite_response_item() gives one series. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the result, which outlives the columns. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_columns_to_json(const cognite_columns *columns,
+                                       cognite_response **out,
+                                       cognite_error **err);
 
 /**
  * Frees columns. NULL does nothing.
@@ -4223,7 +4266,9 @@ COGNITE_API void cognite_columns_pages_free(cognite_columns_pages *pages);
  *   `stringValue` (large_utf8);
  * - `status`: uint32, the codes as OPC UA has them, when the query included them (0: good) or one is not good;
  * - of aggregates instead of the two above each under its name: float64 with nulls where the bucket has none, except
- *   `maxDatapoint.timestamp` and its like (timestamp[ms, UTC]) and `maxDatapoint.status` (uint32).
+ *   `maxDatapoint.timestamp` and its like (timestamp[ms, UTC]) and `maxDatapoint.status` (uint32);
+ * - of aggregates of single states `stateAggregates`: large_list of struct of `numericValue` (int64), `stringValue`
+ *   (large_utf8, empty for a state that is no longer in the set), and those that were asked for (int64).
  *
  * The schema's metadata has the series as cognite_columns_info() tells it, under the key `cognite`.
  *

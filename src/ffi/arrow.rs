@@ -192,9 +192,10 @@ fn start<T>(of: &[T]) -> *const c_void {
     if of.is_empty() { NOTHING.as_ptr().cast() } else { of.as_ptr().cast() }
 }
 
-/// One column: how Arrow calls its type, and its array.
-fn column(field: Field<'_>, columns: &Arc<Columns>) -> (&'static str, ArrowArray) {
-    let mut made = Vec::new();
+/// One column: its type and its array.
+fn column(field: Field<'_>, columns: &Arc<Columns>) -> (ArrowSchema, ArrowArray) {
+    let (mut made, mut types, mut children) = (Vec::new(), Vec::new(), Vec::new());
+    let flags = if field.nullable { NULLABLE } else { 0 };
     let mut buffers = vec![std::ptr::null()];
     let mut nulls = 0;
     if let Some((bits, missing)) = field.there
@@ -224,9 +225,36 @@ fn column(field: Field<'_>, columns: &Arc<Columns>) -> (&'static str, ArrowArray
             buffers.extend([start(&texts.offsets), start(&texts.bytes)]);
             "U"
         }
+        Held::Lists(begins, parts) => {
+            let entries = begins.last().map_or(0, |n| usize::try_from(*n).unwrap_or(0));
+            buffers.push(kept(begins, &mut made, Made::Longs));
+            let (entry, values) = rows(parts, entries, "item", None, columns);
+            types.push(entry);
+            children.push(Box::into_raw(Box::new(values)));
+            "+L"
+        }
     };
-    let parts = ArrayParts { buffers, children: Vec::new(), _made: made, _columns: Arc::clone(columns) };
-    (format, array(field.length, nulls, Box::new(parts)))
+    let parts = ArrayParts { buffers, children, _made: made, _columns: Arc::clone(columns) };
+    (schema(format, field.name, flags, None, types), array(field.length, nulls, Box::new(parts)))
+}
+
+/// Columns side by side, with no row missing.
+fn rows(
+    fields: Vec<Field<'_>>,
+    length: usize,
+    name: &str,
+    metadata: Option<Vec<u8>>,
+    columns: &Arc<Columns>,
+) -> (ArrowSchema, ArrowArray) {
+    let (mut types, mut children) = (Vec::new(), Vec::new());
+    for field in fields {
+        let (of, values) = column(field, columns);
+        types.push(of);
+        children.push(Box::into_raw(Box::new(values)));
+    }
+    let parts =
+        ArrayParts { buffers: vec![std::ptr::null()], children, _made: Vec::new(), _columns: Arc::clone(columns) };
+    (schema("+s", name, 0, metadata, types), array(length, 0, Box::new(parts)))
 }
 
 /// Where a buffer begins; one that was made for Arrow is kept with the array.
@@ -248,7 +276,9 @@ fn kept<T: Clone>(values: Cow<'_, [T]>, made: &mut Vec<Made>, keep: fn(Vec<T>) -
 ///   `stringValue` (large_utf8);
 /// - `status`: uint32, the codes as OPC UA has them, when the query included them (0: good) or one is not good;
 /// - of aggregates instead of the two above each under its name: float64 with nulls where the bucket has none, except
-///   `maxDatapoint.timestamp` and its like (timestamp[ms, UTC]) and `maxDatapoint.status` (uint32).
+///   `maxDatapoint.timestamp` and its like (timestamp[ms, UTC]) and `maxDatapoint.status` (uint32);
+/// - of aggregates of single states `stateAggregates`: large_list of struct of `numericValue` (int64), `stringValue`
+///   (large_utf8, empty for a state that is no longer in the set), and those that were asked for (int64).
 ///
 /// The schema's metadata has the series as cognite_columns_info() tells it, under the key `cognite`.
 ///
@@ -310,21 +340,6 @@ fn export(columns: &Arc<Columns>, number: usize) -> Result<(ArrowSchema, ArrowAr
         .series
         .get(number)
         .ok_or_else(|| Error::argument(format!("series is {number}, but there are {n}, counted from 0")))?;
-    let (mut types, mut values) = (Vec::new(), Vec::new());
-    for field in series.fields() {
-        let (name, flags) = (field.name, if field.nullable { NULLABLE } else { 0 });
-        let (format, array) = column(field, columns);
-        types.push(schema(format, name, flags, None, Vec::new()));
-        values.push(Box::into_raw(Box::new(array)));
-    }
     let info = series.info_json().to_string();
-    let whole = schema("+s", "", 0, Some(metadata(&[("cognite", &info)])), types);
-    // A batch has no missing rows.
-    let parts = ArrayParts {
-        buffers: vec![std::ptr::null()],
-        children: values,
-        _made: Vec::new(),
-        _columns: Arc::clone(columns),
-    };
-    Ok((whole, array(series.points.len(), 0, Box::new(parts))))
+    Ok(rows(series.fields(), series.points.len(), "", Some(metadata(&[("cognite", &info)])), columns))
 }

@@ -10,7 +10,10 @@ use super::handle::{Object, free, get, into_raw};
 use super::response::{ResponseBox, cognite_response};
 use super::text::{c_text, text_opt};
 use crate::api::datapoints::columns::{Columns, Points, Series};
+use crate::api::datapoints::json_items;
+use crate::api::datapoints::state_sums::NAMES;
 use crate::error::Error;
+use crate::http::Response;
 
 /// Datapoints that were read, a column each of times, values, status codes and aggregates per series. Read-only; may be
 /// read by any number of threads. Free it with cognite_columns_free().
@@ -208,11 +211,52 @@ pub unsafe extern "C" fn cognite_columns_numbers(
     })
 }
 
-/// The texts of a string series, or the names of states: value `n` lies from `offsets[n]` to `offsets[n + 1]`.
+/// What single states did in each bucket: the aggregates `stateCount`, `stateTransitions` and `stateDuration` (ms). A bucket
+/// has an entry for each state that occurs in it or lasts into it: those of bucket `n` are numbers `buckets[n]` to
+/// `buckets[n + 1] - 1` of this column, and of cognite_columns_text(), which has their names.
 ///
 /// @param columns       The columns, or NULL.
 /// @param series        Which one, from 0.
-/// @param[out] offsets  As many offsets as datapoints and one more; NULL when there are none. May be NULL.
+/// @param aggregate     Its name; NULL: the numbers of the states.
+/// @param[out] buckets  As many as there are buckets and one more; NULL when no bucket has an entry. May be NULL.
+/// @return A number for each entry; NULL when there are none, and for what was not asked for.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_columns_state_aggregates(
+    columns: *const cognite_columns,
+    series: usize,
+    aggregate: *const c_char,
+    buckets: *mut *const i64,
+) -> *const i64 {
+    // SAFETY: NULL or a text.
+    let name = access(Some("\0"), || unsafe { text_opt(aggregate, "aggregate") });
+    let none = (std::ptr::null(), std::ptr::null());
+    let (column, from) = of_series(columns, series, none, |s| {
+        let sums = &s.points.of_states;
+        let column = name.map_or(Some(&sums.states), |name| {
+            let at = NAMES.iter().position(|(n, _)| *n == name && s.of_states.contains(n));
+            at.and_then(|at| sums.sums.get(at))
+        });
+        if sums.states.is_empty() {
+            none
+        } else {
+            (column.map_or(std::ptr::null(), |c| start(c)), start(&sums.buckets))
+        }
+    });
+    if !buckets.is_null() {
+        // SAFETY: not NULL, so by the contract a place that may be written.
+        unsafe { buckets.write(from) };
+    }
+    column
+}
+
+/// The texts of a string series, or the names of states: value `n` lies from `offsets[n]` to `offsets[n + 1]`. Of aggregates
+/// of single states a name for each entry, see cognite_columns_state_aggregates(); empty for one no longer in the set.
+///
+/// @param columns       The columns, or NULL.
+/// @param series        Which one, from 0.
+/// @param[out] offsets  As many offsets as texts and one more; NULL when there are none. May be NULL.
 /// @return UTF-8 without NULs between; NULL when there are none.
 ///
 /// **Blocks:** no. **Threads:** any number. **Owns:** the columns; valid until they are freed. **Since:** 0.1.0
@@ -224,7 +268,7 @@ pub unsafe extern "C" fn cognite_columns_text(
 ) -> *const c_char {
     let none = (std::ptr::null(), std::ptr::null());
     let (text, from) = of_series(columns, series, none, |s| {
-        let texts = &s.points.texts;
+        let texts = if s.of_states.is_empty() { &s.points.texts } else { &s.points.of_states.names };
         // A column of empty texts is one all the same.
         if texts.offsets.is_empty() { none } else { (texts.bytes.as_ptr().cast(), texts.offsets.as_ptr()) }
     });
@@ -269,6 +313,42 @@ pub unsafe extern "C" fn cognite_columns_status_codes(columns: *const cognite_co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_columns_validity(columns: *const cognite_columns, series: usize) -> *const u8 {
     of_series(columns, series, std::ptr::null(), |s| Points::validity(&s.points).map_or(std::ptr::null(), start))
+}
+
+/// Writes columns as JSON in the service's own form, for programs that want text: one item for each series that exists, all its
+/// datapoints in it, however many requests they took. (Of an asynchronous read: cognite_columns_of() first.)
+///
+///     {"items":[{"id":1,"externalId":"a","unit":"bar","type":"numeric","isString":false,"isStep":false,"datapoints":[
+///        {"timestamp":1700000000000,"value":2.5},{"timestamp":1700000001000,"status":{"code":2147483648}}]}]}
+///
+/// States have `numericValue` and `stringValue` instead of `value`; buckets have their aggregates by name, without those that
+/// do not exist, `maxDatapoint` and its like as `{"timestamp":…,"value":…}`, those of single states in `stateAggregates`, a list.
+/// Numbers that are not finite are `"NaN"`, `"Infinity"` and `"-Infinity"`. Status codes have no `symbol`, and interpolated
+/// states no `stringValue`.
+///
+/// @param columns   The columns. Not NULL.
+/// @param[out] out  A response whose body is the JSON; cognite_response_item() gives one series. Not NULL.
+/// @param[out] err  May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** the caller the result, which outlives the columns. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_columns_to_json(
+    columns: *const cognite_columns,
+    out: *mut *mut cognite_response,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    // SAFETY: NULL or a place for the result.
+    let out = unsafe { Out::new(out) };
+    entry(err, || {
+        out.required("out")?;
+        // SAFETY: NULL or live columns.
+        let columns = &unsafe { get::<ColumnsBox>(columns, "columns") }?.columns;
+        let body = json_items::write(columns);
+        out.set(into_raw(ResponseBox::new(Response { body, ..Response::of_text(String::new()) })));
+        Ok(())
+    })
 }
 
 /// Frees columns. NULL does nothing.

@@ -71,7 +71,7 @@ pub(super) fn points_of(
     columns: &[Column],
     into: &mut Points,
 ) -> Result<Got, Error> {
-    let expected = if columns.is_empty() { Expected::Raw } else { Expected::Aggregates(columns) };
+    let expected = if known.aggregated { Expected::Aggregates(columns) } else { Expected::Raw };
     let before = into.len();
     item.read(&expected, into).map_err(|_| decode("its points are damaged, or not what was asked for"))?;
     let new = into.timestamps.get(before..).unwrap_or_default();

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::column::Kind;
+use super::state_sums::StateSums;
 use crate::sys::memory;
 
 /// Texts one behind the other.
@@ -39,7 +40,7 @@ impl Texts {
         self.len() == 0
     }
 
-    fn truncate(&mut self, n: usize) {
+    pub(super) fn truncate(&mut self, n: usize) {
         if n < self.len() {
             self.offsets.truncate(n + 1);
             let end = self.offsets.last().and_then(|o| usize::try_from(*o).ok()).unwrap_or(0);
@@ -73,6 +74,8 @@ pub struct Points {
     validity: Vec<u8>,
     /// One column for each aggregate that was asked for, in that order.
     pub aggregates: Vec<Vec<f64>>,
+    /// Aggregates of single states.
+    pub of_states: StateSums,
 }
 
 impl Points {
@@ -148,6 +151,7 @@ impl Points {
         let n = self.len();
         [self.numbers.len(), self.texts.len(), self.states.len()].iter().all(|have| *have == 0 || *have == n)
             && self.aggregates.iter().all(|column| column.len() == n)
+            && self.of_states.is_whole(n)
     }
 
     /// Room for so many more points of the kind that is there: the columns are allocated once.
@@ -204,6 +208,7 @@ impl Points {
         for column in &mut self.aggregates {
             column.truncate(n);
         }
+        self.of_states.truncate(n);
     }
 
     /// A copy of points `from` to `to`.
@@ -220,6 +225,7 @@ impl Points {
             ..Points::default()
         };
         let n = out.timestamps.len();
+        out.of_states.append(0, &self.of_states, from, from + n);
         for at in from..from + n {
             if !self.texts.offsets.is_empty() {
                 out.texts.push(self.texts.get(at));
@@ -261,6 +267,7 @@ impl Points {
         for (mine, theirs) in self.aggregates.iter_mut().zip(&other.aggregates) {
             mine.extend_from_slice(theirs);
         }
+        self.of_states.append(before, &other.of_states, 0, other.len());
     }
 }
 
@@ -285,6 +292,8 @@ pub struct Series {
     pub time_zone: Option<String>,
     /// Names of `points.aggregates`.
     pub aggregates: Vec<&'static str>,
+    /// Those of single states that were asked for.
+    pub of_states: Vec<&'static str>,
     pub points: Points,
     /// The series exists; only ever false when unknown series were to be ignored.
     pub found: bool,
@@ -303,6 +312,11 @@ pub struct Columns {
 }
 
 impl Series {
+    /// Buckets instead of datapoints.
+    pub fn is_aggregated(&self) -> bool {
+        !self.aggregates.is_empty() || !self.of_states.is_empty()
+    }
+
     pub fn info_json(&self) -> Value {
         let i = &self.info;
         let mut m = Map::new();
@@ -324,8 +338,9 @@ impl Series {
         m.insert("isStep".into(), json!(i.is_step));
         m.insert("found".into(), json!(self.found));
         m.insert("complete".into(), json!(self.complete));
-        if !self.aggregates.is_empty() {
-            m.insert("aggregates".into(), json!(self.aggregates));
+        if self.is_aggregated() {
+            let all: Vec<&str> = self.aggregates.iter().chain(&self.of_states).copied().collect();
+            m.insert("aggregates".into(), json!(all));
         }
         Value::Object(m)
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::column::Kind;
 use super::columns::{Points, Series, Texts};
+use super::state_sums::NAMES;
 
 /// What a column holds; what is not borrowed had to be made, as the series keeps it in another form.
 pub enum Held<'a> {
@@ -14,6 +15,8 @@ pub enum Held<'a> {
     States(&'a [i64]),
     /// Status codes.
     Codes(Cow<'a, [u32]>),
+    /// Entries, each with these parts, and where those of each row begin.
+    Lists(Cow<'a, [i64]>, Vec<Field<'a>>),
 }
 
 pub struct Field<'a> {
@@ -61,8 +64,9 @@ impl Series {
         let points = &self.points;
         let n = points.len();
         let mut out = vec![Field::whole("timestamp", n, Held::Times(points.timestamps.as_slice().into()))];
-        if !self.aggregates.is_empty() {
+        if self.is_aggregated() {
             out.extend(self.aggregates.iter().zip(&points.aggregates).map(|(name, values)| aggregate(name, values)));
+            out.extend((!self.of_states.is_empty()).then(|| self.state_aggregates()));
             return out;
         }
         let there = missing(points);
@@ -82,6 +86,23 @@ impl Series {
             None => {}
         }
         out
+    }
+
+    /// Of each bucket a list, with a member for each aggregate that was asked for.
+    fn state_aggregates(&self) -> Field<'_> {
+        let (n, sums) = (self.points.len(), &self.points.of_states);
+        let entries = sums.states.len();
+        let mut parts = vec![
+            Field::whole("numericValue", entries, Held::States(&sums.states)),
+            Field::whole("stringValue", entries, Held::Texts(&sums.names)),
+        ];
+        let asked = NAMES.iter().zip(&sums.sums).filter(|((name, _), _)| self.of_states.contains(name));
+        parts.extend(asked.map(|((name, _), sums)| Field::whole(name, entries, Held::States(sums))));
+        let begins = match sums.buckets.as_slice() {
+            [] => vec![0; n + 1].into(),
+            begins => begins.into(),
+        };
+        Field::whole("stateAggregates", n, Held::Lists(begins, parts))
     }
 }
 

@@ -5,9 +5,19 @@ use std::io::Write;
 use super::column::{Column, Values, text_at};
 use super::plan::{Cut, Plan};
 
-fn put_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(super) fn put_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // Texts and numbers into memory: cannot fail.
     let _ = serde_json::to_writer(out, value);
+}
+
+/// What is not finite is text.
+pub(super) fn put_number(out: &mut Vec<u8>, value: f64) {
+    match value {
+        v if v.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        f64::INFINITY => out.extend_from_slice(b"\"Infinity\""),
+        f64::NEG_INFINITY => out.extend_from_slice(b"\"-Infinity\""),
+        v => put_json(out, &v),
+    }
 }
 
 fn put_value(out: &mut Vec<u8>, column: &Column<'_>, n: usize) {
@@ -16,12 +26,7 @@ fn put_value(out: &mut Vec<u8>, column: &Column<'_>, n: usize) {
         return;
     }
     match column.values {
-        Values::Numbers(v) => match v.get(n).copied().unwrap_or(0.0) {
-            v if v.is_nan() => out.extend_from_slice(b"\"NaN\""),
-            f64::INFINITY => out.extend_from_slice(b"\"Infinity\""),
-            f64::NEG_INFINITY => out.extend_from_slice(b"\"-Infinity\""),
-            v => put_json(out, &v),
-        },
+        Values::Numbers(v) => put_number(out, v.get(n).copied().unwrap_or(0.0)),
         Values::StateNumbers(v) => put_json(out, &v.get(n).copied().unwrap_or(0)),
         Values::Texts { offsets, text } | Values::StateTexts { offsets, text } => {
             put_json(out, text_at(offsets, text, n))

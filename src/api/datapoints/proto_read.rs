@@ -4,6 +4,7 @@
 use super::column::Kind;
 use super::columns::{Info, Points};
 use super::proto_write::RECORD;
+use super::state_sums::{Entry, NAMES};
 use crate::sys::memory;
 
 /// The answer is no such message.
@@ -176,6 +177,7 @@ impl Item<'_> {
     pub fn read(&self, expected: &Expected<'_>, out: &mut Points) -> Read<()> {
         let before = out.len();
         let done = self.read_lists(expected, out);
+        out.of_states.close(out.len());
         // A service that is mistaken, or none, may mix kinds of values in one series.
         if done.is_err() || !out.is_whole() {
             out.truncate(before);
@@ -349,6 +351,7 @@ fn aggregate(bytes: &[u8], columns: &[Column], out: &mut Points) -> Read<()> {
                 set(columns, out, number, Part::Value, at, p.value);
                 set(columns, out, number, Part::Status, at, f64::from(p.code));
             }
+            Field::Bytes(b) if number == 20 => state_sum(b, out)?,
             _ => {}
         }
     }
@@ -377,10 +380,33 @@ fn state_aggregate(bytes: &[u8], columns: &[Column], out: &mut Points) -> Read<(
                     }
                 }
             }
+            (11, Field::Bytes(b)) => state_sum(b, out)?,
             _ => {}
         }
     }
     out.timestamps.push(time);
+    Ok(())
+}
+
+/// What one state did in the bucket that is being read.
+fn state_sum(bytes: &[u8], out: &mut Points) -> Read<()> {
+    let mut entry = Entry::default();
+    let mut reader = Reader(bytes);
+    while let Some((number, field)) = reader.next()? {
+        match (number, field) {
+            (1, Field::Number(v)) => entry.state = v as i64,
+            (2, Field::Bytes(b)) => entry.name = b,
+            (_, Field::Number(v)) => {
+                let sum = NAMES.iter().zip(&mut entry.sums).find(|((_, field), _)| *field == number);
+                if let Some((_, sum)) = sum {
+                    *sum = v as i64;
+                }
+            }
+            _ => {}
+        }
+    }
+    std::str::from_utf8(entry.name).map_err(|_| Damaged)?;
+    out.of_states.push(out.timestamps.len(), &entry);
     Ok(())
 }
 

@@ -93,6 +93,41 @@ fn aggregates_that_are_left_out_are_zero() {
     assert_eq!(all[0].read(&Expected::Raw, &mut Points::default()), Err(Damaged));
 }
 
+/// Of states: the second bucket has two entries, the first and the last none.
+#[test]
+fn what_single_states_did_stays_with_its_bucket() {
+    let on = b"\x5a\x11\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x18\x02\x20\x01\x28\x07";
+    let off = b"\x5a\x05\x12\x03OFF";
+    let point = |time: u8, parts: &[&[u8]]| {
+        let inner = [&[0x08, time][..], &parts.concat()].concat();
+        [&[0x0a, inner.len() as u8][..], &inner].concat()
+    };
+    let list = [point(1, &[]), point(2, &[on, off]), point(3, &[])].concat();
+    let item = [&[0x7a, list.len() as u8][..], &list].concat();
+    let body = [&[0x0a, item.len() as u8][..], &item].concat();
+    let expected = Expected::Aggregates(&[]);
+    let mut out = Points::default();
+    items(&body).unwrap()[0].read(&expected, &mut out).unwrap();
+    let sums = &out.of_states;
+    assert_eq!((&out.timestamps[..], &sums.buckets[..]), (&[1, 2, 3][..], &[0, 0, 2, 2][..]));
+    assert_eq!((&sums.states[..], sums.names.get(0), sums.names.get(1)), (&[-2, 0][..], &b""[..], &b"OFF"[..]));
+    assert_eq!(sums.sums.each_ref().map(|c| c[0]), [2, 1, 7]);
+    // Cut or changed anywhere: nothing of it is kept, or whole columns.
+    for n in 0..body.len() {
+        for bit in 0..8 {
+            let mut bad = body.clone();
+            bad[n] ^= 1 << bit;
+            let Ok(all) = items(&bad) else { continue };
+            for item in all {
+                let mut out = Points::default();
+                let read = item.read(&expected, &mut out);
+                assert!(out.is_whole() && (read.is_ok() || out.is_empty()));
+                assert!(out.of_states.names.len() == out.of_states.states.len());
+            }
+        }
+    }
+}
+
 #[test]
 fn hostile_bytes_end_in_an_error_or_in_less() {
     let column = column::Column {

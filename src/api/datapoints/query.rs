@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::proto_read::{Column, Part};
+use super::state_sums;
 use super::time::{self, Granularity};
 use crate::document::{kind_of, unknown_key};
 use crate::error::Error;
 
-/// Aggregates by the number of their field.
-const AGGREGATES: [&str; 18] = [
+/// Aggregates by the number of their field; the last three are of single states.
+const AGGREGATES: [&str; 21] = [
     "average",
     "max",
     "min",
@@ -27,6 +28,9 @@ const AGGREGATES: [&str; 18] = [
     "durationBad",
     "maxDatapoint",
     "minDatapoint",
+    "stateCount",
+    "stateTransitions",
+    "stateDuration",
 ];
 
 /// The columns of the two that are points: when, how much, how good.
@@ -99,6 +103,11 @@ impl Query {
             Some(Granularity::Fixed { .. }) => self.time_zone.is_none(),
             Some(Granularity::Calendar { .. }) => false,
         }
+    }
+
+    /// The aggregates of single states among them: these are not columns by themselves.
+    pub fn of_states(&self) -> Vec<&'static str> {
+        self.aggregates.iter().copied().filter(|name| is_of_states(name)).collect()
     }
 
     pub fn with_status(&self) -> bool {
@@ -277,8 +286,12 @@ fn query(mut item: Map<String, Value>, now: i64, ask: Ask) -> Result<Query, Erro
         (Some(g), None) => g.align(start, end),
         _ => (start, end),
     };
-    let columns = aggregates.iter().flat_map(|name| columns_of(name)).collect();
+    let columns = aggregates.iter().filter(|name| !is_of_states(name)).flat_map(|name| columns_of(name)).collect();
     Ok(Query { key, start, end, limit, aggregates, columns, granularity, time_zone, outside, also })
+}
+
+fn is_of_states(name: &str) -> bool {
+    state_sums::NAMES.iter().any(|(n, _)| *n == name)
 }
 
 fn columns_of(name: &'static str) -> Vec<Column> {

@@ -55,6 +55,8 @@ pub struct Known {
     pub shape: Option<[bool; 3]>,
     /// Points lie in the window that is asked for.
     pub even: bool,
+    /// Buckets, not datapoints.
+    pub aggregated: bool,
 }
 
 /// An answer that cannot be continued: it repeats itself.
@@ -68,6 +70,7 @@ impl Reading {
         let series = Series {
             time_zone: query.time_zone.clone().filter(|_| !query.aggregates.is_empty()),
             aggregates: query.columns.iter().map(|c| c.name).collect(),
+            of_states: query.of_states(),
             points: empty(),
             with_status: query.with_status(),
             item,
@@ -94,7 +97,7 @@ impl Reading {
     }
 
     pub fn known(&self) -> Known {
-        Known { shape: self.shape, even: self.query.is_even() }
+        Known { shape: self.shape, even: self.query.is_even(), aggregated: !self.query.aggregates.is_empty() }
     }
 
     /// Whether the points of a page come after those of the page before. Even ranges are cut, and pages read side by
@@ -107,11 +110,12 @@ impl Reading {
 
     /// A page by itself.
     pub fn page(&self, points: Points) -> Series {
-        let Series { info, time_zone, aggregates, found, with_status, item, .. } = &self.series;
+        let Series { info, time_zone, aggregates, of_states, found, with_status, item, .. } = &self.series;
         Series {
             info: info.clone(),
             time_zone: time_zone.clone(),
             aggregates: aggregates.clone(),
+            of_states: of_states.clone(),
             points,
             found: *found,
             complete: false,

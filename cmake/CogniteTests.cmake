@@ -53,7 +53,7 @@ foreach(name IN ITEMS test_arguments test_arguments_requests test_config test_se
   cognite_test(c_${name} COMMAND "$<TARGET_FILE:${name}>")
 endforeach()
 foreach(name IN ITEMS test_requests test_async test_metrics test_operations test_operations_write test_points test_columns
-                      test_columns_pages test_subscriptions test_round_trip test_files)
+                      test_columns_pages test_aggregates test_subscriptions test_round_trip test_files)
   cognite_c_program(${name})
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>")
 endforeach()

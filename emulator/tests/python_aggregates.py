@@ -27,7 +27,8 @@ NUMBERS = ["average", "max", "min", "sum", "interpolation", "stepInterpolation",
            "totalVariation"]
 COUNTS = ["count", "countGood", "countUncertain", "countBad", "durationGood", "durationUncertain", "durationBad"]
 EXTREMES = ["maxDatapoint", "minDatapoint"]
-ZONES = [None, None, "Europe/Oslo", "America/New_York", "Asia/Kolkata", "UTC+05:30", "Australia/Sydney"]
+ZONES = [None, None, "Europe/Oslo", "America/New_York", "Asia/Kolkata", "UTC+05:30", "Australia/Sydney", "Asia/Kathmandu",
+         "Australia/Lord_Howe"]
 CODES = [0, 0x00960000, 0x40000000, 0x40930000, 0x80000000, 0x808B0000]
 compared = 0
 
@@ -122,7 +123,8 @@ def question(rng, points):
     end = max(start + 1, high + rng.randrange(-span // 3 - 1, span // 3 + 1))
     # As many buckets as the exact side computes in reasonable time.
     fitting = [g for g, ms in [("1s", 1e3), ("7s", 7e3), ("1m", 6e4), ("13m", 7.8e5), ("1h", 3.6e6), ("5h", 1.8e7),
-                               ("36h", 1.3e8), ("1d", 8.64e7), ("3d", 2.6e8), ("1mo", 2.6e9), ("2mo", 5.2e9)]
+                               ("36h", 1.3e8), ("1d", 8.64e7), ("3d", 2.6e8), ("1mo", 2.6e9), ("2mo", 5.2e9),
+                               ("3mo", 7.8e9), ("12mo", 3.1e10)]
                if (end - start) / ms < 300]
     granularity = rng.choice(fitting)
     zone = rng.choice(ZONES) if granularity[-1] in "hdo" else None

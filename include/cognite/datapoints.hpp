@@ -64,16 +64,38 @@ class columns {
   column_view<std::uint32_t> status_codes(std::size_t series) const noexcept {
     return {cognite_columns_status_codes(get(), series), count(series)};
   }
+  // Where the entries of each bucket begin in what follows; one more than there are buckets.
+  column_view<std::int64_t> state_buckets(std::size_t series) const noexcept {
+    const std::int64_t* buckets = nullptr;
+    cognite_columns_state_aggregates(get(), series, nullptr, &buckets);
+    return {buckets, count(series) + 1};
+  }
+  // `stateCount` and its like, a number for each entry; without a name the numbers of the states. text() has their names.
+  column_view<std::int64_t> state_aggregate(std::size_t series, std::string_view name = {}) const {
+    const column_view<std::int64_t> buckets = state_buckets(series);
+    const detail::text which(name);
+    const char* of = name.empty() ? nullptr : which.get();
+    return {cognite_columns_state_aggregates(get(), series, of, nullptr), entries(buckets)};
+  }
   // Empty past the last one, and where there are no texts.
   std::string_view text(std::size_t series, std::size_t n) const noexcept {
     const std::int64_t* at = nullptr;
     const char* all = cognite_columns_text(get(), series, &at);
-    if (all == nullptr || n >= count(series)) return {};
+    const column_view<std::int64_t> buckets = state_buckets(series);
+    if (all == nullptr || n >= (buckets.empty() ? count(series) : entries(buckets))) return {};
     return {all + at[n], static_cast<std::size_t>(at[n + 1] - at[n])};
   }
   bool is_there(std::size_t series, std::size_t n) const noexcept {
     const std::uint8_t* bits = cognite_columns_validity(get(), series);
     return n < count(series) && (bits == nullptr || (bits[n / 8] >> n % 8 & 1) != 0);
+  }
+  // The service's JSON: `{"items":[…]}`.
+  response to_json() const {
+    cognite_response* out = nullptr;
+    cognite_error* err = nullptr;
+    auto status = cognite_columns_to_json(get(), &out, &err);
+    detail::check(status, err);
+    return response(out);
   }
   // Both are the caller's to release, or to hand to an importer.
   void export_arrow(std::size_t series, ArrowSchema& schema, ArrowArray& array) const {
@@ -84,6 +106,9 @@ class columns {
   const cognite_columns* get() const noexcept { return raw_.get(); }
 
  private:
+  static std::size_t entries(column_view<std::int64_t> buckets) noexcept {
+    return buckets.empty() ? 0 : static_cast<std::size_t>(buckets[buckets.size() - 1]);
+  }
   detail::owner<cognite_columns, &cognite_columns_free> raw_;
 };
 

@@ -311,6 +311,8 @@ void datapoints(cognite::client& client) {
   CHECK(array.length == 3 && schema.n_children == 2);
   array.release(&array);
   schema.release(&schema);
+  CHECK(read.to_json().body().find(R"("datapoints":[{"timestamp":1700000000000,"value":1.5},)") != std::string_view::npos);
+  CHECK(read.state_buckets(0).empty() && read.state_aggregate(0).empty() && read.state_aggregate(0, "stateCount").empty());
   cognite::column_pages pages(client, query);
   auto page = pages.next();
   CHECK(page && page->count(0) == 3 && !pages.next());

@@ -121,6 +121,25 @@ def main() -> int:
     library.lib.cognite_columns_free(columns)
     assert sum(table["count"]) == sum(n % 7 != 0 for n in range(COUNT)), table
     assert table["maxDatapoint"][-1] == 999 / 8 and round(table["maxDatapoint.timestamp"][-1].timestamp() * 1000) == T0 + 999, table
+
+    states = {"space": "arrow", "externalId": "states"}
+    node = lambda name, view, properties: {
+        "instanceType": "node", "space": "arrow", "externalId": name,
+        "sources": [{"source": {"type": "view", "space": "cdf_cdm", "externalId": view, "version": "v1"}, "properties": properties}]}
+    library.post(client, "/models/spaces", {"items": [{"space": "arrow"}]})
+    library.post(client, "/models/instances", {"items": [
+        node("set", "CogniteStateSet", {"states": [{"numericValue": n, "stringValue": s} for n, s in enumerate(("OFF", "ON"))]}),
+        node("states", "CogniteTimeSeries", {"isStep": True, "type": "state", "stateSet": {"space": "arrow", "externalId": "set"}})]})
+    library.post(client, "/timeseries/data", {"items": [{"instanceId": states, "datapoints": [
+        {"timestamp": t, "numericValue": n} for t, n in ((0, 0), (600, 1), (5000, 1))]}]})
+    columns = library.read(client, {"instanceId": states, "start": 0, "end": 6000, "granularity": "2s",
+                                    "aggregates": ["count", "stateCount", "stateDuration"]})
+    batch = library.batch(columns, 0)
+    library.lib.cognite_columns_free(columns)
+    entry = lambda number, name, count, ms: {"numericValue": number, "stringValue": name, "stateCount": count, "stateDuration": ms}
+    assert batch.to_pydict()["stateAggregates"] == [
+        [entry(0, "OFF", 1, 600), entry(1, "ON", 1, 1400)], [entry(1, "ON", 1, 1000)]], batch.to_pydict()
+    assert batch.column("count").to_pylist() == [2, 1]
     print(f"pyarrow reads {COUNT} numbers, {len(words)} texts and {len(table['count'])} buckets as they were written")
     return 0
 

@@ -68,7 +68,7 @@ impl StateSums {
 
     /// The first `buckets` only.
     pub fn truncate(&mut self, buckets: usize) {
-        self.buckets.truncate(buckets + 1);
+        self.buckets.truncate(buckets.saturating_add(1));
         let entries = self.buckets.last().and_then(|o| usize::try_from(*o).ok()).unwrap_or(0);
         self.states.truncate(entries);
         self.names.truncate(entries);
@@ -131,6 +131,8 @@ mod tests {
             let mut part = StateSums::default();
             part.append(0, &whole, from, to);
             same(&part, &wanted[from..to]);
+            whole.truncate(usize::MAX);
+            same(&whole, &wanted);
             whole.truncate(to);
             same(&whole, &wanted[..to]);
         }

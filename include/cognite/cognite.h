@@ -4012,7 +4012,8 @@ const uint8_t *cognite_columns_validity(const cognite_columns *columns,
 
 /**
  * Writes columns as JSON in the service's own form, for programs that want text: one item for each series that exists, all its
- * datapoints in it, however many requests they took. (Of an asynchronous read: cognite_columns_of() first.)
+ * datapoints in it, however many requests they took. Of an asynchronous read: cognite_columns_of() first. (The operation
+ * `time_series.data.retrieve` asks once: it gives a page of each series, and its `nextCursor`.)
  *
  *     {"items":[{"id":1,"externalId":"a","unit":"bar","type":"numeric","isString":false,"isStep":false,"datapoints":[
  *        {"timestamp":1700000000000,"value":2.5},{"timestamp":1700000001000,"status":{"code":2147483648}}]}]}
@@ -4055,6 +4056,9 @@ COGNITE_API void cognite_columns_free(cognite_columns *columns);
  * What an item does not say is taken from beside the items; one series may stand there without any. Times are milliseconds
  * since 1970, `now`, distances (`30s-ago`, `2w-ahead`: s, m, h, d, w) or RFC 3339. Without a start it begins in 1970,
  * without an end it ends now, without a limit (or with null) everything is read. `now` is the same for all series.
+ *
+ * Granularities are a number and s, m, h, d, w, mo, q or y. Days and longer ones are those of the calendar of `timeZone`, so
+ * a day may have 23 or 25 hours. How many datapoints there are is one bucket: `"aggregates": ["count"], "granularity": "100000d"`.
  *
  * When a request fails, the query fails; what was read until then is had with cognite_columns_of_error().
  *
@@ -4102,6 +4106,8 @@ COGNITE_CHECKED cognite_status cognite_columns_read_async(cognite_client *client
  *
  *     {"items": [{"externalId": "a"}, {"id": 5, "before": "1d-ago"}], "before": "now", "includeStatus": true,
  *      "ignoreBadDataPoints": false, "treatUncertainAsBad": true, "targetUnit": "…", "ignoreUnknownIds": false}
+ *
+ * When a request fails, the query fails; what the others brought is had with cognite_columns_of_error().
  *
  * @param client    The client. Not NULL.
  * @param query     JSON text, as for cognite_columns_read(). Not NULL.

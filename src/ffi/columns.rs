@@ -316,7 +316,8 @@ pub unsafe extern "C" fn cognite_columns_validity(columns: *const cognite_column
 }
 
 /// Writes columns as JSON in the service's own form, for programs that want text: one item for each series that exists, all its
-/// datapoints in it, however many requests they took. (Of an asynchronous read: cognite_columns_of() first.)
+/// datapoints in it, however many requests they took. Of an asynchronous read: cognite_columns_of() first. (The operation
+/// `time_series.data.retrieve` asks once: it gives a page of each series, and its `nextCursor`.)
 ///
 ///     {"items":[{"id":1,"externalId":"a","unit":"bar","type":"numeric","isString":false,"isStep":false,"datapoints":[
 ///        {"timestamp":1700000000000,"value":2.5},{"timestamp":1700000001000,"status":{"code":2147483648}}]}]}

@@ -74,6 +74,9 @@ fn later(parts: &Parts, accept: Accept, notify: *const cognite_notify, err: *mut
 /// since 1970, `now`, distances (`30s-ago`, `2w-ahead`: s, m, h, d, w) or RFC 3339. Without a start it begins in 1970,
 /// without an end it ends now, without a limit (or with null) everything is read. `now` is the same for all series.
 ///
+/// Granularities are a number and s, m, h, d, w, mo, q or y. Days and longer ones are those of the calendar of `timeZone`, so
+/// a day may have 23 or 25 hours. How many datapoints there are is one bucket: `"aggregates": ["count"], "granularity": "100000d"`.
+///
 /// When a request fails, the query fails; what was read until then is had with cognite_columns_of_error().
 ///
 /// @param client    The client. Not NULL.
@@ -129,6 +132,8 @@ pub unsafe extern "C" fn cognite_columns_read_async(
 ///
 ///     {"items": [{"externalId": "a"}, {"id": 5, "before": "1d-ago"}], "before": "now", "includeStatus": true,
 ///      "ignoreBadDataPoints": false, "treatUncertainAsBad": true, "targetUnit": "…", "ignoreUnknownIds": false}
+///
+/// When a request fails, the query fails; what the others brought is had with cognite_columns_of_error().
 ///
 /// @param client    The client. Not NULL.
 /// @param query     JSON text, as for cognite_columns_read(). Not NULL.

@@ -275,6 +275,10 @@ static void json(void) {
     CHECK(buckets == 20001);
   }
   cognite_response_free(response);
+  snprintf(query, sizeof query, "{\"externalId\":\"%s-numbers\",\"aggregates\":[\"count\"],\"granularity\":\"100000d\",\"end\":\"1w-ahead\"}", unique);
+  c = READ(query);
+  CHECK(cognite_columns_count(c, 0) == 1 && cognite_columns_numbers(c, 0, "count")[0] == POINTS);
+  cognite_columns_free(c);
   CHECK_STATUS(cognite_columns_to_json(NULL, &response, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK(response == NULL);
 }

@@ -18,6 +18,7 @@ use super::{json_write, pack, proto_write};
 use crate::api::Client;
 use crate::api::client::Accepted;
 use crate::api::outgoing::{Outgoing, Payload};
+use crate::config::client::DEFAULT_API_SUBVERSION;
 use crate::config::concurrency::BudgetKey;
 use crate::error::Error;
 use crate::http::Response;
@@ -76,6 +77,8 @@ impl Job {
     fn send(&self, body: Packed, state: bool) -> Work {
         let (client, path, cancel) = (Arc::clone(&self.client), self.path.clone(), self.cancel.clone());
         let (budget, deadline) = (self.budget, self.deadline);
+        // A config that names a version means this too.
+        let is_default = client.config().api_subversion == DEFAULT_API_SUBVERSION;
         let send = move || -> Work {
             let client = Arc::clone(&client);
             let outgoing = Outgoing {
@@ -87,7 +90,7 @@ impl Job {
                     gzip: body.gzip,
                 },
                 accept: None,
-                version: state.then(|| STATE_VERSION.to_owned()),
+                version: (state && is_default).then(|| STATE_VERSION.to_owned()),
                 class: None,
                 budget,
                 deadline,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::answers::{decode, is_named};
-use super::columns::{Columns, Series};
+use super::columns::{Columns, Points, Series};
 use super::crew::{Crew, Work};
 use super::json_read::{info, push};
 use super::query::{Ask, Queries, parse};
-use super::read::{Limits, Way, now_ms, response};
+use super::read::{Limits, Way, keep_first, now_ms, response};
 use super::windows::MAX_SERIES;
 use crate::api::Client;
 use crate::api::client::Accepted;
@@ -42,8 +42,9 @@ impl Latest {
         let mut series: Vec<Series> = (0..items.len()).map(|item| Series { item, ..Series::default() }).collect();
         let mut under_way = Crew::default();
         let mut chunks = (0..items.len()).step_by(MAX_SERIES);
+        let mut failed = None;
         loop {
-            while under_way.len() < self.way.width {
+            while failed.is_none() && under_way.len() < self.way.width {
                 let Some(from) = chunks.next() else { break };
                 let part = items.iter().skip(from).take(MAX_SERIES).map(|q| {
                     let mut item = q.key.clone();
@@ -54,11 +55,16 @@ impl Latest {
                 let body = json!({"items": part.collect::<Vec<_>>(), "ignoreUnknownIds": self.queries.ignore_unknown});
                 under_way.start(from as u64, self.way.ask(&body, None));
             }
-            match under_way.next().await {
-                None => return Ok(Columns { series }),
-                // One that failed ends it: there is one question and one answer to it.
-                Some((from, response)) => self.take(from as usize, &response?.body, &mut series)?,
+            // After a failure nothing new is asked, but what is on its way is still taken.
+            let Some((from, result)) = under_way.next().await else { break };
+            if let Err(e) = result.and_then(|response| self.take(from as usize, &response.body, &mut series)) {
+                keep_first(&mut failed, e);
             }
+        }
+        let columns = Columns { series };
+        match failed {
+            None => Ok(columns),
+            Some(error) => Err(error.with(|d| d.partial = Some(Arc::new(columns)))),
         }
     }
 
@@ -73,13 +79,15 @@ impl Latest {
                 }
                 return Err(decode("a series is not in it"));
             };
-            series.info = info(answer);
+            let (info, mut points) = (info(answer), Points::default());
+            for point in answer.get("datapoints").and_then(Value::as_array).into_iter().flatten() {
+                push(point, &info, &mut points).ok_or_else(|| decode("a datapoint is damaged"))?;
+            }
+            series.info = info;
+            series.points = points;
             series.found = true;
             series.complete = true;
             series.with_status = query.with_status();
-            for point in answer.get("datapoints").and_then(Value::as_array).into_iter().flatten() {
-                push(point, &series.info, &mut series.points).ok_or_else(|| decode("a datapoint is damaged"))?;
-            }
         }
         match answers.next() {
             None => Ok(()),

@@ -149,11 +149,15 @@ impl Read {
         if !self.grouped {
             // As the reference: 5 / n, rounded half to even.
             let pieces = [0, 5, 2, 2, 1, 1].get(n).copied().unwrap_or(1);
+            let mut rest = Vec::new();
             for (number, reading) in self.readings.iter_mut().enumerate() {
-                let asked = reading.begin(number, pieces, u64::MAX);
-                self.first.extend(asked.into_iter().map(|a| vec![a]));
-                self.first.extend(reading.ask_outside(number).map(|a| vec![a]));
+                let mut asked = reading.begin(number, pieces, u64::MAX).into_iter().map(|a| vec![a]);
+                self.first.extend(asked.next());
+                rest.extend(asked);
+                rest.extend(reading.ask_outside(number).map(|a| vec![a]));
             }
+            // Each series is asked for once before one of them can fail: all that are missing are told.
+            self.first.extend(rest);
             return;
         }
         let requests = self.way.width.max(n.div_ceil(MAX_SERIES));
@@ -243,14 +247,7 @@ impl Read {
             }
             return;
         }
-        match &mut self.error {
-            None => self.error = Some(error),
-            Some(first) => {
-                if let (Some(have), Some(add)) = (&mut first.detail_mut().missing, &error.detail().missing) {
-                    have.extend(add.iter().filter(|a| !have.contains(a)).cloned().collect::<Vec<_>>());
-                }
-            }
-        }
+        keep_first(&mut self.error, error);
     }
 
     fn take(&mut self, asked: &[Asked], body: &[u8]) -> Result<(), Error> {
@@ -284,6 +281,18 @@ impl Read {
             Some(error) => {
                 let partial: Arc<dyn Any + Send + Sync> = Arc::new(columns);
                 Err(error.with(|d| d.partial = Some(partial)))
+            }
+        }
+    }
+}
+
+/// Of several errors the first is told, with all series that are missing.
+pub(super) fn keep_first(kept: &mut Option<Error>, error: Error) {
+    match kept {
+        None => *kept = Some(error),
+        Some(first) => {
+            if let (Some(have), Some(add)) = (&mut first.detail_mut().missing, &error.detail().missing) {
+                have.extend(add.iter().filter(|a| !have.contains(a)).cloned().collect::<Vec<_>>());
             }
         }
     }

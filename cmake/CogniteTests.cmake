@@ -104,7 +104,7 @@ cognite_test(example_jobs EMULATOR COMMAND "$<TARGET_FILE:example_jobs>")
 cognite_test(example_historian EMULATOR COMMAND "$<TARGET_FILE:example_historian>" --seconds 3)
 cognite_test(example_historian_csv EMULATOR COMMAND "$<TARGET_FILE:example_historian>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv")
 cognite_test(example_backfill EMULATOR COMMAND sh -c "'$<TARGET_FILE:example_backfill>' '${CMAKE_CURRENT_SOURCE_DIR}/tests/c/signals.csv' new- && '$<TARGET_FILE:example_trend>' new-temperature 2023-11-14T00:00:00Z 2023-11-15T00:00:00Z 1h && '$<TARGET_FILE:example_arrow>' new-temperature")
-set_tests_properties(example_backfill PROPERTIES PASS_REGULAR_EXPRESSION "points of [0-9]+ series written.*buckets.*a table of [0-9]+ rows")
+set_tests_properties(example_backfill PROPERTIES PASS_REGULAR_EXPRESSION "points written, [0-9]+ series made.*buckets.*a table of [0-9]+ rows")
 cognite_test(example_without_settings FAST COMMAND env -i "$<TARGET_FILE:example_async>")
 set_tests_properties(example_without_settings PROPERTIES PASS_REGULAR_EXPRESSION "please set the environment variable COGNITE_")
 

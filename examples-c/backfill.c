@@ -3,7 +3,8 @@
  *   backfill FILE.csv [EXTERNAL_ID_PREFIX]
  *
  * Each line is `timestamp,name,value`: milliseconds since 1970, the external id of a numeric time series (which is created
- * if it does not exist), a number. Lines of one series need not stand together. See example.h for the environment variables. */
+ * if it does not exist), a number. Lines of one series need not stand together. What was begun may be run again: a point
+ * overwrites itself. See example.h for the environment variables. */
 #include "example.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -12,55 +13,50 @@
 #include <time.h>
 
 /* Points that are written at a time: memory for this many, whatever the size of the file. */
-enum { BATCH = 2000000, MOST_SERIES = 100000, LINE = 1024 };
+enum { BATCH = 2000000, LINE = 1024 };
 
-static char *known[MOST_SERIES]; /* series that exist; sorted */
-static size_t known_count;
+/* What is said while it runs. */
+static struct {
+  uint64_t points, created;
+  double size; /* bytes of the file; 0: not known, as of a pipe */
+  time_t start;
+} progress;
 
-static int compare(const void *a, const void *b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
+static void show(FILE *file) {
+  double seconds = difftime(time(NULL), progress.start), rate;
+  if (seconds < 1) seconds = 1;
+  rate = (double)progress.points / seconds;
+  printf("\r%llu points, %.0f a second", (unsigned long long)progress.points, rate);
+  if (progress.size > 0) {
+    double part = (double)ftell(file) / progress.size;
+    printf(", %.0f %%, %.0f s left   ", 100 * part, seconds / part - seconds);
+  }
+  fflush(stdout);
 }
 
-/* Makes sure that a series exists. False: it cannot be made. */
-static int ensure(cognite_client *client, const char *name) {
-  const char *key = name;
-  char url[256], body[LINE + 64], *copy;
+/* Writes what was collected; series that do not exist are made. */
+static int write_out(cognite_client *client, cognite_points *points) {
+  static const char template[] = "{\"timeSeries\":{}}"; /* nothing but its name and that it is numeric; or a unit, a data set, … */
+  cognite_insert options = COGNITE_INSERT_INIT;
   cognite_response *response = NULL;
   cognite_error *error = NULL;
+  const char *created;
   cognite_status status;
-  size_t length = strlen(name) + 1;
-  if (bsearch(&key, known, known_count, sizeof *known, compare) != NULL) return 1;
-  if (known_count == MOST_SERIES || strpbrk(name, "\"\\") != NULL) {
-    fprintf(stderr, "backfill: too many series, or a name that needs quoting: %s\n", name);
+  options.create_missing = template;
+  options.create_missing_len = sizeof template - 1;
+  status = cognite_points_insert(client, points, &options, &response, &error);
+  if (status != COGNITE_OK) {
+    fprintf(stderr, "\n");
+    if (status == COGNITE_ERR_PARTIAL) fprintf(stderr, "%s\n", cognite_error_json(error));
+    example_fail("backfill: insert", error);
     return 0;
   }
-  example_url(url, sizeof url, "/timeseries");
-  snprintf(body, sizeof body, "{\"items\":[{\"externalId\":\"%s\",\"name\":\"%s\"}]}", name, name);
-  status = cognite_client_post(client, url, body, strlen(body), NULL, NULL, &response, &error);
+  created = strstr(cognite_response_body(response, NULL), "\"created\":");
+  if (created != NULL) progress.created += strtoull(created + 10, NULL, 10);
+  progress.points += cognite_points_count(points);
   cognite_response_free(response);
-  if (status != COGNITE_OK && status != COGNITE_ERR_DUPLICATED) {
-    example_fail("backfill: create", error);
-    return 0;
-  }
-  cognite_error_free(error);
-  copy = malloc(length);
-  if (copy == NULL) return 0;
-  memcpy(copy, name, length);
-  known[known_count++] = copy;
-  qsort(known, known_count, sizeof *known, compare);
-  return 1;
-}
-
-/* Writes what was collected. An insert may be repeated: a point overwrites itself. So may this program. */
-static int write_out(cognite_client *client, cognite_points *points) {
-  cognite_error *error = NULL;
-  cognite_status status = cognite_points_insert(client, points, NULL, NULL, &error);
   cognite_points_clear(points);
-  if (status == COGNITE_OK) return 1;
-  fprintf(stderr, "\n");
-  if (status == COGNITE_ERR_PARTIAL) fprintf(stderr, "%s\n", cognite_error_json(error));
-  example_fail("backfill: insert", error);
-  return 0;
+  return 1;
 }
 
 int main(int argc, char **argv) {
@@ -70,16 +66,16 @@ int main(int argc, char **argv) {
   cognite_points *points;
   char line[LINE];
   long number = 0;
-  uint64_t done = 0;
-  double size = 0;
-  time_t start = time(NULL);
   int good = 1;
   if (file == NULL) {
     fprintf(stderr, "usage: backfill FILE.csv [EXTERNAL_ID_PREFIX]\n");
     return 1;
   }
-  if (fseek(file, 0, SEEK_END) == 0) size = (double)ftell(file);
-  rewind(file);
+  if (fseek(file, 0, SEEK_END) == 0) {
+    progress.size = (double)ftell(file);
+    rewind(file);
+  }
+  progress.start = time(NULL);
   client = example_client("backfill");
   if (client == NULL) return 1;
   points = cognite_points_new();
@@ -97,27 +93,25 @@ int main(int argc, char **argv) {
       break;
     }
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    good = ensure(client, full);
-    if (good && cognite_points_add_f64(points, full, &at, &value, 1, &error) != COGNITE_OK) {
+    if (cognite_points_add_f64(points, full, &at, &value, 1, &error) != COGNITE_OK) {
       fprintf(stderr, "\nbackfill: line %ld\n", number);
       example_fail("backfill", error);
       good = 0;
     }
     if (good && cognite_points_count(points) >= BATCH) {
-      double seconds = difftime(time(NULL), start), part = (double)ftell(file) / (size > 0 ? size : 1);
-      done += cognite_points_count(points);
       good = write_out(client, points);
-      if (seconds < 1) seconds = 1;
-      printf("\r%llu points, %.0f a second, %.0f s left   ", (unsigned long long)done, (double)done / seconds, seconds / part - seconds);
-      fflush(stdout);
+      if (good) show(file);
     }
   }
-  if (good) {
-    done += cognite_points_count(points);
-    good = write_out(client, points);
+  if (good && ferror(file)) {
+    perror("\nbackfill");
+    good = 0;
   }
-  if (good) printf("\r%llu points of %lu series written\n", (unsigned long long)done, (unsigned long)known_count);
-  while (known_count > 0) free(known[--known_count]);
+  if (good) good = write_out(client, points);
+  if (good) {
+    show(file);
+    printf("\n%llu points written, %llu series made\n", (unsigned long long)progress.points, (unsigned long long)progress.created);
+  }
   cognite_points_free(points);
   cognite_client_free(client);
   fclose(file);

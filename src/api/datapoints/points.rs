@@ -1,5 +1,7 @@
 //! What a caller collects before it is sent: copies of columns, so that inserts need nothing of the caller's memory.
 
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::column::{Column, Key, Values};
@@ -41,7 +43,7 @@ enum Held {
     StateTexts(Vec<i64>, String),
 }
 
-/// One column as it was added; what is added to the same series right after it joins it.
+/// One column as it was added; what is added to the same series later joins it.
 #[derive(Clone, Debug)]
 struct Part {
     name: Name,
@@ -55,7 +57,16 @@ struct Part {
 /// A collection. Cheap to clone: an insert that runs keeps what it was given, whatever is added meanwhile.
 #[derive(Clone, Debug, Default)]
 pub struct Points {
-    parts: Arc<Vec<Part>>,
+    kept: Arc<Kept>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    parts: Vec<Part>,
+    /// The newest part of a series, by the hash of its name. Of two with one hash the later one stands here, and parts of the
+    /// other stay apart: no harm.
+    newest: HashMap<u64, usize>,
+    count: u64,
 }
 
 impl Part {
@@ -81,13 +92,21 @@ impl Part {
         }
     }
 
-    /// Whether it was put behind what is there: numbers of the same series, the usual way of collecting them one by one.
+    /// Whether it was put behind what is there: values of the same series and kind, the usual way of collecting them one by one.
     fn join(&mut self, column: &Column<'_>) -> bool {
         if self.validity.is_some() || column.validity.is_some() || self.name.key() != column.key {
             return false;
         }
         match (&mut self.values, column.values) {
             (Held::Numbers(held), Values::Numbers(v)) => held.extend_from_slice(v),
+            (Held::StateNumbers(held), Values::StateNumbers(v)) => held.extend_from_slice(v),
+            (Held::Texts(held, all), Values::Texts { offsets, text })
+            | (Held::StateTexts(held, all), Values::StateTexts { offsets, text }) => {
+                let (offsets, text) = own(offsets, text);
+                let end = all.len() as i64;
+                held.extend(offsets.iter().skip(1).map(|o| end + o));
+                all.push_str(&text);
+            }
             _ => return false,
         }
         if column.status.is_some() || !self.status.is_empty() {
@@ -133,8 +152,15 @@ impl Points {
         if column.is_empty() {
             return Ok(());
         }
-        let parts = Arc::make_mut(&mut self.parts);
-        if !parts.last_mut().is_some_and(|last| last.join(column)) {
+        let Kept { parts, newest, count } = Arc::make_mut(&mut self.kept);
+        *count += column.len() as u64;
+        if parts.last_mut().is_some_and(|last| last.join(column)) {
+            return Ok(());
+        }
+        // Points of many series in turn, as they are sampled, are one column of each all the same.
+        let at = newest.entry(newest.hasher().hash_one(column.key)).or_insert(parts.len());
+        if !parts.get_mut(*at).is_some_and(|part| part.join(column)) {
+            *at = parts.len();
             parts.push(Part::new(column));
         }
         Ok(())
@@ -142,19 +168,19 @@ impl Points {
 
     /// As an insert takes them.
     pub fn columns(&self) -> Vec<Column<'_>> {
-        self.parts.iter().map(Part::view).collect()
+        self.kept.parts.iter().map(Part::view).collect()
     }
 
     pub fn len(&self) -> u64 {
-        self.parts.iter().map(|p| p.timestamps.len() as u64).sum()
+        self.kept.count
     }
 
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.kept.parts.is_empty()
     }
 
     pub fn clear(&mut self) {
-        self.parts = Arc::default();
+        self.kept = Arc::default();
     }
 }
 
@@ -185,6 +211,52 @@ mod tests {
         assert!(columns.iter().all(|c| c.check().is_ok()));
         assert_eq!((kept.len(), points.len()), (3, 5));
         assert_eq!(kept.columns()[0].timestamps, [1, 2, 3]);
+    }
+
+    #[test]
+    fn series_in_turn_are_one_column_each_in_their_order() {
+        let mut rng = fastrand::Rng::with_seed(8);
+        let names: Vec<String> = (0..7).map(|n| format!("s{n}")).collect();
+        let (mut points, mut wanted) = (Points::default(), vec![Vec::new(); 7]);
+        for t in 0..2000i64 {
+            let n = rng.usize(0..7);
+            let text = "ø".repeat(rng.usize(0..3));
+            let offsets = [0, text.len() as i64];
+            let state = [t];
+            // Two series of each kind but one; one more has missing values now and then, which stay apart.
+            let values = match n {
+                0 | 1 => Values::Texts { offsets: &offsets, text: &text },
+                2 | 3 => Values::StateNumbers(&state),
+                4 => Values::StateTexts { offsets: &offsets, text: &text },
+                _ => Values::Numbers(&[0.5]),
+            };
+            let missing = n == 6 && rng.u8(0..50) == 0;
+            let key = Key::Instance { space: "s", external_id: &names[n] };
+            let validity = missing.then_some(&[0u8][..]);
+            points.add(&Column { key, timestamps: &[t], values, status: None, validity }).unwrap();
+            wanted[n].push((t, text));
+        }
+        assert_eq!(points.len(), 2000);
+        let columns = points.columns();
+        assert!(columns.len() < 150 && columns.iter().all(|c| c.check().is_ok()), "{}", columns.len());
+        for (n, wanted) in wanted.iter().enumerate() {
+            let of = columns
+                .iter()
+                .filter(|c| matches!(c.key, Key::Instance { external_id, .. } if external_id == names[n]));
+            let of: Vec<&Column<'_>> = of.collect();
+            assert_eq!(of.len() == 1, n != 6);
+            let times: Vec<i64> = of.iter().flat_map(|c| c.timestamps).copied().collect();
+            assert_eq!(times, wanted.iter().map(|(t, _)| *t).collect::<Vec<_>>());
+            match of[0].values {
+                Values::StateNumbers(v) => assert_eq!(v, times),
+                Values::Texts { offsets, text } | Values::StateTexts { offsets, text } => {
+                    for (at, (_, wanted)) in wanted.iter().enumerate() {
+                        assert_eq!(super::super::column::text_at(offsets, text, at), wanted);
+                    }
+                }
+                Values::Numbers(v) => assert!(v.iter().all(|v| *v == 0.5)),
+            }
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn send(client: &Arc<HttpClient>, ask: Ask<'_>) -> mpsc::Receiver<Result<Respons
         budget: Some(BudgetKey::parse(ask.kind).unwrap()),
         total: ask.total,
         cancel: ask.cancel,
+        shelf: None,
     };
     let (tell, told) = mpsc::channel();
     let client = Arc::clone(client);

@@ -41,7 +41,7 @@ fn partial(error: &Error) -> Arc<Columns> {
 }
 
 fn run(work: Result<Work, Error>) -> Error {
-    cognite::runtime::block_on(work.unwrap()).err().expect("it fails")
+    cognite::runtime::block_on(work.unwrap()).expect_err("it fails")
 }
 
 #[test]

@@ -251,7 +251,8 @@ mod tests {
         assert!(second.as_ptr() == place && second.len() == 1_000_100 && second.iter().all(|b| *b == 7));
         // Nothing that is far too large, or small, comes from it.
         shelf.put(second);
-        assert!(body(200_000, Some(&shelf)).as_ptr() != place && body(1000, Some(&shelf)).capacity() == 1001);
+        let smaller = body(200_000, Some(&shelf));
+        assert!(smaller.as_ptr() != place && body(1000, Some(&shelf)).capacity() == 1001);
         for n in [200_000, 300_000, 1000, RESERVED_AT_MOST as usize * 2] {
             shelf.put(Vec::with_capacity(n));
         }

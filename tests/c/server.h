@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { SERVER_ROOM = 1 << 20 };
+
 struct server;
 /* Has got the head of a request in server->head; may read on, answers. The caller closes `fd`. */
 typedef void (*server_answer)(struct server *server, int fd);
@@ -23,6 +25,7 @@ typedef void (*server_answer)(struct server *server, int fd);
 struct server {
   int listener, port;
   pthread_t thread;
+  char *in; /* what server_read reads into; SERVER_ROOM bytes */
   pthread_mutex_t lock; /* guards what follows */
   server_answer answer;
   int stop; /* see server_stopping */
@@ -87,16 +90,16 @@ static inline void server_hold(struct server *server, int fd, int ms) {
 
 /* 0: the client sent no complete head. Reads the body too when it has a Content-Length of at most `max_body`. */
 static inline int server_read(struct server *server, int fd, size_t max_body) {
-  static char in[1 << 20];
+  char *in = server->in;
   size_t used = 0, body = 0, head;
   const char *end = NULL, *p;
   int authorized;
   while (end == NULL) {
     struct pollfd wait = {fd, POLLIN, 0};
     ssize_t n;
-    if (server_stopping(server) || used == sizeof in - 1) return 0;
+    if (server_stopping(server) || used == SERVER_ROOM - 1) return 0;
     if (poll(&wait, 1, 50) <= 0) continue;
-    n = recv(fd, in + used, sizeof in - 1 - used, 0);
+    n = recv(fd, in + used, SERVER_ROOM - 1 - used, 0);
     if (n <= 0) return 0;
     used += (size_t)n;
     in[used] = '\0';
@@ -120,7 +123,7 @@ static inline int server_read(struct server *server, int fd, size_t max_body) {
 
   used -= (size_t)(end - in) + 4;
   while (body <= max_body && used < body) {
-    ssize_t n = recv(fd, in, sizeof in, 0);
+    ssize_t n = recv(fd, in, SERVER_ROOM, 0);
     if (n <= 0) return 0;
     used += (size_t)n;
   }
@@ -155,8 +158,9 @@ static inline void server_start(struct server *server, server_answer answer) {
   pthread_mutex_init(&server->lock, NULL);
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  server->in = (char *)malloc(SERVER_ROOM);
   server->listener = socket(AF_INET, SOCK_STREAM, 0);
-  if (server->listener < 0 || bind(server->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+  if (server->in == NULL || server->listener < 0 || bind(server->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
       listen(server->listener, 128) != 0 || getsockname(server->listener, (struct sockaddr *)&address, &length) != 0 ||
       pthread_create(&server->thread, NULL, server_run, server) != 0) {
     perror("test server");
@@ -186,6 +190,7 @@ static inline void server_stop(struct server *server) {
   __atomic_store_n(&server->stop, 1, __ATOMIC_SEQ_CST);
   pthread_join(server->thread, NULL);
   close(server->listener);
+  free(server->in);
   pthread_mutex_destroy(&server->lock);
 }
 

@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use crate::error::Error;
 use crate::runtime::usage::{BODY_BYTES, Held};
 use crate::sys::inflate::{Inflater, Unpacked};
+use crate::sys::memory;
 
 /// Level 2: on CDF's JSON a third smaller than level 1 for a fifth more time; higher levels cost much and save little.
 const LEVEL: u32 = 2;
@@ -80,9 +81,11 @@ const RESERVED_AT_MOST: u64 = 16 << 20;
 
 /// Bodies of answers that were read, to be received into again by an operation with many large ones: memory that is touched
 /// for the first time costs more than what is written into it.
-pub struct Shelf {
+pub struct Shelf(Mutex<Kept>);
+
+struct Kept {
     most: usize,
-    kept: Mutex<Vec<Vec<u8>>>,
+    bodies: Vec<Vec<u8>>,
 }
 
 impl Shelf {
@@ -91,19 +94,29 @@ impl Shelf {
 
     /// `most`: bodies kept.
     pub fn new(most: usize) -> Self {
-        Self { most, kept: Mutex::default() }
+        Self(Mutex::new(Kept { most, bodies: Vec::new() }))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on no more than `most`.
+    pub fn keep(&self, most: usize) {
+        let mut kept = self.kept();
+        kept.most = most;
+        let few = kept.bodies.len().min(most);
+        let gone = kept.bodies.split_off(few);
+        drop(kept);
+        gone.into_iter().for_each(memory::release);
     }
 
     /// Empty, with so much room at least.
     fn take(&self, room: usize) -> Vec<u8> {
         let mut kept = self.kept();
         // One that is far too large is another's: what is unpacked is larger than what it came as.
-        let fits = kept.iter().position(|b| (room..=room.saturating_mul(2)).contains(&b.capacity()));
-        let found = fits.map(|at| kept.remove(at));
+        let fits = kept.bodies.iter().position(|b| (room..=room.saturating_mul(2)).contains(&b.capacity()));
+        let found = fits.map(|at| kept.bodies.remove(at));
         drop(kept);
         // The next is rarely exactly as long.
         found.unwrap_or_else(|| Vec::with_capacity(room.next_multiple_of(Self::LEAST / 2)))
@@ -115,12 +128,12 @@ impl Shelf {
         }
         body.clear();
         let mut kept = self.kept();
-        kept.push(body);
-        if kept.len() > self.most {
+        kept.bodies.push(body);
+        if kept.bodies.len() > kept.most {
             // Of a length that is not asked for any more.
-            let oldest = kept.remove(0);
+            let oldest = kept.bodies.remove(0);
             drop(kept);
-            drop(oldest);
+            memory::release(oldest);
         }
     }
 }
@@ -251,12 +264,12 @@ mod tests {
         assert!(second.as_ptr() == place && second.len() == 1_000_100 && second.iter().all(|b| *b == 7));
         // Nothing that is far too large, or small, comes from it.
         shelf.put(second);
-        let smaller = body(200_000, Some(&shelf));
-        assert!(smaller.as_ptr() != place && body(1000, Some(&shelf)).capacity() == 1001);
+        let (third, small) = (body(200_000, Some(&shelf)), body(1000, Some(&shelf)));
+        assert!(third.as_ptr() != place && small.capacity() == 1001);
         for n in [200_000, 300_000, 1000, RESERVED_AT_MOST as usize * 2] {
             shelf.put(Vec::with_capacity(n));
         }
-        assert_eq!(shelf.kept().iter().map(Vec::capacity).collect::<Vec<_>>(), [200_000, 300_000]);
+        assert_eq!(shelf.kept().bodies.iter().map(Vec::capacity).collect::<Vec<_>>(), [200_000, 300_000]);
         // What is unpacked comes from it too, and what it was unpacked from goes there.
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(300_000).collect();
         let mut packed = GzEncoder::new(Vec::new(), Compression::new(1));
@@ -268,8 +281,13 @@ mod tests {
             let plain = sink.finish().unwrap();
             assert_eq!(plain, noise);
             shelf.put(plain);
-            assert_eq!(shelf.kept().len(), 2);
+            assert_eq!(shelf.kept().bodies.len(), 2);
         }
+        shelf.keep(1);
+        assert_eq!(shelf.kept().bodies.len(), 1);
+        shelf.keep(0);
+        shelf.put(Vec::with_capacity(300_000));
+        assert!(shelf.kept().bodies.is_empty());
     }
 
     #[test]

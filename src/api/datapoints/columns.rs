@@ -103,6 +103,13 @@ impl Points {
         self.validity.is_empty() || self.validity.get(n / 8).is_some_and(|b| b >> (n % 8) & 1 == 1)
     }
 
+    /// Frees them, large columns down to their pages.
+    pub fn release(self) {
+        memory::release(self.timestamps);
+        memory::release(self.numbers);
+        self.aggregates.into_iter().for_each(memory::release);
+    }
+
     /// What the point just pushed is besides its value. The two columns are there only once one point needs them.
     pub fn mark(&mut self, code: u32, there: bool) {
         let n = self.timestamps.len();

@@ -86,6 +86,7 @@ pub fn begin(client: &Arc<Client>, query: &[u8], ahead: u32, limits: &Limits) ->
     }
     let readings = queries.items.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
     let way = Way::new(client, "/data/list", limits)?;
+    way.shelf.keep(way.bodies());
     let plan = Plan::new(readings, queries.ignore_unknown, way.width);
     Ok(ColumnPages(Arc::new(Inner {
         client: Arc::clone(client),

@@ -65,6 +65,11 @@ pub(super) fn packed(readings: &[Reading], pending: &mut Vec<Asked>) -> Vec<Aske
 }
 
 impl Way {
+    /// Answers kept to be received into: one for each that is under way, and for what they are unpacked from.
+    pub fn bodies(&self) -> usize {
+        self.width + 3
+    }
+
     /// `below`: what follows `/timeseries`.
     pub fn new(client: &Arc<Client>, below: &str, limits: &Limits) -> Result<Self, Error> {
         let budget = BudgetKey::parse(if below == "/data/delete" { "datapoints.delete" } else { "datapoints.read" })?;
@@ -75,8 +80,7 @@ impl Way {
             path: format!("{}/timeseries{below}", client.project_path()?),
             deadline: client.deadline(limits.timeout)?,
             cancel: limits.cancel.clone(),
-            // One for each answer under way, and for what they are unpacked from.
-            shelf: Arc::new(Shelf::new(client.width(budget) + 3)),
+            shelf: Arc::new(Shelf::new(0)),
         })
     }
 
@@ -218,6 +222,9 @@ impl Read {
                 asked.insert(number, next);
                 number += 1;
             }
+            // Towards the end what was a body becomes columns: then no more of them are kept than are asked for.
+            let rest = self.first.len() + self.pending.len();
+            self.way.shelf.keep(self.way.bodies().min(rest * 2));
             // After a failure nothing new is asked, but what is on its way is still taken.
             let Some((ended, result)) = under_way.next().await else { break };
             let asked = asked.remove(&ended).unwrap_or_default();

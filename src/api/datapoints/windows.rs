@@ -288,6 +288,7 @@ impl Reading {
         while let Some(mut first) = self.windows.first_entry() {
             for page in std::mem::take(&mut first.get_mut().pages) {
                 self.series.points.append(&page);
+                page.release();
             }
             if !first.get().done {
                 break;

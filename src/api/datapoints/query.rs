@@ -241,6 +241,9 @@ fn query(mut item: Map<String, Value>, now: i64, ask: Ask) -> Result<Query, Erro
     if aggregates.is_empty() != granularity.is_none() {
         return Err(Error::argument("aggregates and granularity are given together or not at all"));
     }
+    if ask != Ask::Range && !aggregates.is_empty() {
+        return Err(Error::argument("aggregates are of ranges that are read; here are single datapoints only"));
+    }
     let time_zone = match text(&mut item, "timeZone")? {
         None => None,
         Some(t) => Some(time::zone(&t).ok_or_else(|| {
@@ -411,5 +414,7 @@ mod tests {
             let e = all(text).err().unwrap_or_else(|| panic!("{text}"));
             assert!(e.message().contains(word), "{text}: {e}");
         }
+        let latest = br#"{"id":1,"granularity":"1h","aggregates":["max"]}"#;
+        assert!(parse(latest, NOW, Ask::Latest).err().unwrap().message().contains("single datapoints"));
     }
 }

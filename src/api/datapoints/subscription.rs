@@ -249,6 +249,7 @@ mod tests {
                  "deletes": [{"inclusiveBegin": 1, "exclusiveEnd": 3}]},
                 {"timeSeries": {"id": 6, "isString": true, "type": "string"}, "upserts": [{"timestamp": 1, "value": "x"}]},
                 {"timeSeries": {"id": 5, "isString": false, "type": "numeric"}, "deletes": [{"inclusiveBegin": 9}]},
+                {"timeSeries": {"id": 7, "isString": false, "type": "state"}, "upserts": [{"timestamp": 2, "numericValue": 4, "stringValue": "ON"}]},
             ],
             "partitions": [{"index": 3, "nextCursor": "d"}, {"index": 0, "nextCursor": "e"}],
             "subscriptionChanges": {"added": [{"id": 5}], "removed": []},
@@ -256,13 +257,14 @@ mod tests {
         });
         let (told, columns, after) = step(answer.to_string().as_bytes(), &[at(0, "b"), at(3, "c")], true).unwrap();
         assert_eq!(after, [at(0, "e"), at(3, "d")]);
-        assert_eq!(columns.series.iter().map(|s| s.points.len()).collect::<Vec<_>>(), [2, 1, 0]);
+        assert_eq!(columns.series.iter().map(|s| s.points.len()).collect::<Vec<_>>(), [2, 1, 0, 1]);
+        assert_eq!((columns.series[3].points.states[0], columns.series[3].points.texts.get(0)), (4, &b"ON"[..]));
         assert!(!columns.series[0].points.is_there(1) && columns.series[1].points.texts.get(0) == b"x");
         assert_eq!(
             told["deletes"],
             json!([{"series":0,"inclusiveBegin":1,"exclusiveEnd":3},{"series":2,"inclusiveBegin":9}])
         );
-        assert_eq!((&told["points"], &told["hasNext"], &told["added"][0]["id"]), (&json!(3), &json!(false), &json!(5)));
+        assert_eq!((&told["points"], &told["hasNext"], &told["added"][0]["id"]), (&json!(4), &json!(false), &json!(5)));
     }
 
     #[test]

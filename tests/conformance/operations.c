@@ -3,35 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "reply.h"
 
 int is_read(const char *op) {
   return strcmp(op, "list") == 0 || strcmp(op, "retrieve") == 0 || strcmp(op, "search") == 0 || strcmp(op, "aggregate") == 0;
-}
-
-/* Arguments of an operation being put together: members of one object. */
-typedef struct arguments {
-  text t;
-} arguments;
-
-static void begin(arguments *a, const char *name) {
-  add_text(&a->t, a->t.len > 1 ? ",\"" : "\"");
-  add_text(&a->t, name);
-  add_text(&a->t, "\":");
-}
-
-/* A member of the call under the API's name, if it is given. */
-static int hand_on(arguments *a, const doc *d, int call, const char *theirs, const char *ours) {
-  int value = member(d, call, theirs);
-  if (value == NONE) return 0;
-  begin(a, ours);
-  add_plain_value(&a->t, d, value);
-  return 1;
-}
-
-static void constant(arguments *a, const char *name, const char *json) {
-  begin(a, name);
-  add_text(&a->t, json);
 }
 
 /* Members of an object (a filter in the query's form), and what the reference sends where one is not given. */
@@ -48,52 +24,83 @@ static void members_of(arguments *a, const doc *d, int object, const char *const
   }
 }
 
-/* The reference asks for {"nulls": "auto"} where a sort order does not say. */
-static void sort_order(arguments *a, const doc *d, int call) {
+/* The reference hands on the name and the order, and asks for {"nulls": "auto"}; of instances, all as it is. */
+static void sort_order(arguments *a, const doc *d, int call, int instances) {
   int sort = member(d, call, "sort"), i;
   const char *between = "";
+  if (instances) {
+    hand_on(a, d, call, "sort", "sort");
+    return;
+  }
   if (sort == NONE) return;
   begin(a, "sort");
   add_text(&a->t, "[");
   for (i = first_of(d, sort); i != NONE; i = next_of(d, i)) {
-    text one = {NULL, 0, 0};
-    add_plain_value(&one, d, i);
+    int property = member(d, i, "property"), order = member(d, i, "order");
     add_text(&a->t, between);
-    if (is_object(d, i) && member(d, i, "nulls") == NONE && one.len > 2) {
-      add(&a->t, one.at, one.len - 1);
-      add_text(&a->t, ",\"nulls\":\"auto\"}");
+    add_text(&a->t, "{\"property\":[");
+    add_value(&a->t, d, is_text(d, property) ? property : first_of(d, property));
+    if (order != NONE) {
+      add_text(&a->t, "],\"order\":");
+      add_value(&a->t, d, order);
     } else {
-      add(&a->t, one.at, one.len);
+      add_text(&a->t, "]");
     }
+    add_text(&a->t, ",\"nulls\":\"auto\"}");
     between = ",";
-    free_text(&one);
   }
   add_text(&a->t, "]");
 }
 
+/* Views by their names, as sources. */
+static void sources(arguments *a, const doc *d, int call) {
+  int all = member(d, call, "sources"), i;
+  const char *between = "";
+  if (all == NONE) return;
+  begin(a, "sources");
+  add_text(&a->t, "[");
+  for (i = first_of(d, all); i != NONE; i = next_of(d, i)) {
+    add_text(&a->t, between);
+    add_text(&a->t, "{\"source\":");
+    add_with(&a->t, d, i, "type", "\"view\"");
+    add_text(&a->t, "}");
+    between = ",";
+  }
+  add_text(&a->t, "]");
+}
+
+static int is_unlimited(const doc *d, int call) {
+  int limit = member(d, call, "limit");
+  return limit != NONE && (is_null(d, limit) || is_object(d, limit) || number_of(d, limit) == -1);
+}
+
 static void list_arguments(arguments *a, const doc *d, int call, const char *resource) {
   static const char *const views[][2] = {{"includeInheritedProperties", "true"}, {"allVersions", "false"}, {"includeGlobal", "false"}, {NULL, NULL}};
+  static const char *const spaces[][2] = {{"includeGlobal", "false"}, {NULL, NULL}};
   int filter = member(d, call, "filter"), limit = member(d, call, "limit");
-  int views_wanted = strcmp(resource, "data_modeling.views") == 0;
+  int instances = strcmp(resource, "data_modeling.instances") == 0, rows = strcmp(resource, "raw.rows") == 0;
   hand_on(a, d, call, "db", "dbName");
   hand_on(a, d, call, "table", "tableName");
-  if (strncmp(resource, "raw.", 4) == 0 || views_wanted) {
-    members_of(a, d, filter, views_wanted ? views : NULL);
-    hand_on(a, d, call, "space", "space");
-  } else if (filter != NONE) {
-    hand_on(a, d, call, "filter", "filter");
-  }
-  if (strcmp(resource, "data_modeling.instances") == 0) {
+  if (instances) {
     if (!hand_on(a, d, call, "include_typing", "includeTyping")) constant(a, "includeTyping", "false");
-    if (!hand_on(a, d, call, "instance_type", "instanceType")) constant(a, "instanceType", "\"node\"");
-    hand_on(a, d, call, "sources", "sources");
+    instance_type(a, d, call);
+    instance_filter(a, d, call);
+    sources(a, d, call);
+  } else if (strncmp(resource, "raw.", 4) == 0) {
+    members_of(a, d, filter, NULL);
+  } else if (strncmp(resource, "data_modeling.", 14) == 0) {
+    members_of(a, d, filter, strcmp(resource, "data_modeling.views") == 0 ? views : spaces);
+    hand_on(a, d, call, "space", "space");
+  } else if (filter != NONE && first_of(d, filter) != NONE) {
+    hand_on(a, d, call, "filter", "filter");
   }
   if (limit != NONE && is_object(d, limit)) constant(a, "limit", "null"); /* infinity, which JSON does not have */
   else hand_on(a, d, call, "limit", "limit");
-  hand_on(a, d, call, "partitions", "partitions");
+  /* All rows are read in as many parts as may be read at a time. */
+  if (!hand_on(a, d, call, "partitions", "partitions") && rows && is_unlimited(d, call)) constant(a, "partitions", "5");
   hand_on(a, d, call, "advanced_filter", "advancedFilter");
   hand_on(a, d, call, "aggregated_properties", "aggregatedProperties");
-  sort_order(a, d, call);
+  sort_order(a, d, call, instances);
 }
 
 /* Items {"KEY": value} for each value of a list; of instances the objects themselves with their type. */
@@ -120,8 +127,26 @@ static void identifiers(arguments *a, const doc *d, int list, const char *key, c
   }
 }
 
+/* A view's name, with nothing else that a view has. */
+static void view_name(arguments *a, const doc *d, int view) {
+  static const char *const parts[] = {"space", "externalId", "version"};
+  const char *between = "{\"";
+  size_t i;
+  for (i = 0; i < sizeof parts / sizeof *parts; i++) {
+    int part = member(d, view, parts[i]);
+    if (part == NONE || is_null(d, part)) continue;
+    add_text(&a->t, between);
+    add_text(&a->t, parts[i]);
+    add_text(&a->t, "\":");
+    add_value(&a->t, d, part);
+    between = ",\"";
+  }
+  add_text(&a->t, "}");
+}
+
 static void retrieve_arguments(arguments *a, const doc *d, int call, const char *resource, int single) {
   const char *between = "";
+  int views = member(d, call, "views"), i;
   if (strcmp(resource, "raw.rows") == 0) {
     hand_on(a, d, call, "db", "dbName");
     hand_on(a, d, call, "table", "tableName");
@@ -137,44 +162,41 @@ static void retrieve_arguments(arguments *a, const doc *d, int call, const char 
   add_text(&a->t, "[");
   identifiers(a, d, member(d, call, "ids"), "id", NULL, &between);
   identifiers(a, d, member(d, call, "external_ids"), "externalId", NULL, &between);
+  identifiers(a, d, member(d, call, "instance_ids"), "instanceId", NULL, &between);
   identifiers(a, d, member(d, call, "nodes"), NULL, "node", &between);
   identifiers(a, d, member(d, call, "edges"), NULL, "edge", &between);
+  for (i = first_of(d, views); i != NONE; i = next_of(d, i)) {
+    add_text(&a->t, between);
+    between = ",";
+    view_name(a, d, i);
+  }
   add_text(&a->t, "]");
-  if (strcmp(resource, "data_modeling.instances") == 0) constant(a, "includeTyping", "false");
-  else if (!hand_on(a, d, call, "ignore_unknown_ids", "ignoreUnknownIds")) constant(a, "ignoreUnknownIds", "false");
-}
-
-static void search_arguments(arguments *a, const doc *d, int call, const char *resource) {
   if (strcmp(resource, "data_modeling.instances") == 0) {
-    hand_on(a, d, call, "view", "view");
-    hand_on(a, d, call, "query", "query");
-    hand_on(a, d, call, "properties", "properties");
-    if (!hand_on(a, d, call, "instance_type", "instanceType")) constant(a, "instanceType", "\"node\"");
-    constant(a, "operator", "\"AND\"");
-  } else {
-    hand_on(a, d, call, "search", "search");
+    constant(a, "includeTyping", "false");
+  } else if (views != NONE) {
+    if (!hand_on(a, d, call, "include_inherited_properties", "includeInheritedProperties")) {
+      constant(a, "includeInheritedProperties", "true");
+    }
+  } else if (!hand_on(a, d, call, "ignore_unknown_ids", "ignoreUnknownIds")) {
+    constant(a, "ignoreUnknownIds", "false");
   }
-  hand_on(a, d, call, "filter", "filter");
-  hand_on(a, d, call, "limit", "limit");
 }
 
-static void aggregate_arguments(arguments *a, const doc *d, int call) {
-  int property = member(d, call, "property");
-  hand_on(a, d, call, "aggregate", "aggregate");
-  if (property != NONE) {
-    begin(a, "properties");
-    add_text(&a->t, is_text(d, property) ? "[{\"property\":[" : "[{\"property\":");
-    add_plain_value(&a->t, d, property);
-    add_text(&a->t, is_text(d, property) ? "]}]" : "}]");
-  }
-  hand_on(a, d, call, "path", "path");
-  hand_on(a, d, call, "filter", "filter");
-  hand_on(a, d, call, "advanced_filter", "advancedFilter");
+/* The aggregates of instances that were not grouped are those of the one group there is. */
+static void add_aggregates(text *t, const doc *body, int items) {
+  int aggregates = member(body, first_of(body, items), "aggregates");
+  if (aggregates == NONE) add_text(t, "[]");
+  else add_value(t, body, aggregates);
 }
 
 /* What an operation gave, in the words of the vectors. */
-static void add_result(text *t, const doc *body, const char *op, int single, int counted) {
+static void add_result(text *t, const doc *body, const char *op, int single, int counted, int ungrouped) {
   int items = member(body, 0, "items"), first = first_of(body, items);
+  if (counted && member(body, first, "count") == NONE) {
+    add_text(t, "\"error\":{\"kind\":\"internal\",\"text\":\"no count in the answer\"}");
+    return;
+  }
+  add_text(t, "\"ok\":");
   if (strcmp(op, "retrieve") == 0 && single) {
     add_text(t, "{\"item\":");
     if (items == NONE) add_value(t, body, 0);
@@ -182,11 +204,11 @@ static void add_result(text *t, const doc *body, const char *op, int single, int
     else add_value(t, body, first);
   } else if (counted) {
     add_text(t, "{\"count\":");
-    if (member(body, first, "count") != NONE) add_value(t, body, member(body, first, "count"));
-    else add_text(t, "null");
+    add_value(t, body, member(body, first, "count"));
   } else {
     add_text(t, "{\"items\":");
     if (items == NONE) add_text(t, "[]");
+    else if (ungrouped) add_aggregates(t, body, items);
     else add_value(t, body, items);
   }
   add_text(t, "}");
@@ -195,8 +217,10 @@ static void add_result(text *t, const doc *body, const char *op, int single, int
 void read_items(text *t, cognite_client *client, const char *op, const doc *d, int call) {
   char *resource = text_of(d, member(d, call, "resource"), NULL), *aggregate = text_of(d, member(d, call, "aggregate"), NULL);
   int single = strcmp(op, "retrieve") == 0 && member(d, call, "ids") == NONE && member(d, call, "external_ids") == NONE &&
-               member(d, call, "nodes") == NONE && member(d, call, "edges") == NONE;
+               member(d, call, "nodes") == NONE && member(d, call, "edges") == NONE && member(d, call, "instance_ids") == NONE &&
+               member(d, call, "views") == NONE;
   int counted = strcmp(op, "aggregate") == 0 && aggregate != NULL && (strcmp(aggregate, "count") == 0 || strncmp(aggregate, "card", 4) == 0);
+  int ungrouped = member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE;
   cognite_operation operation = COGNITE_OPERATION_INIT;
   cognite_response *response = NULL;
   cognite_error *error = NULL;
@@ -210,7 +234,7 @@ void read_items(text *t, cognite_client *client, const char *op, const doc *d, i
   if (strcmp(op, "list") == 0) list_arguments(&a, d, call, resource);
   else if (strcmp(op, "retrieve") == 0) retrieve_arguments(&a, d, call, resource, single);
   else if (strcmp(op, "search") == 0) search_arguments(&a, d, call, resource);
-  else aggregate_arguments(&a, d, call);
+  else aggregate_arguments(&a, d, call, resource);
   add_text(&a.t, "}");
   operation.name = name.at;
   operation.arguments = a.t.at;
@@ -220,12 +244,12 @@ void read_items(text *t, cognite_client *client, const char *op, const doc *d, i
     size_t len;
     const char *at = cognite_response_body(response, &len);
     doc body;
-    add_text(t, "{\"ok\":");
+    add_text(t, "{");
     if (parse(&body, at, len)) {
-      add_result(t, &body, op, single, counted);
+      add_result(t, &body, op, single, counted, ungrouped);
       free_doc(&body);
     } else {
-      add_text(t, "\"the result is not JSON\"");
+      add_text(t, "\"ok\":\"the result is not JSON\"");
     }
     add_text(t, "}");
   } else if (status == COGNITE_ERR_NOT_FOUND && single) {

@@ -125,7 +125,8 @@ void search_arguments(arguments *a, const doc *d, int call, const char *resource
   }
   if (!hand_on(a, d, call, "search", "search")) constant(a, "search", "{}");
   if (!hand_on(a, d, call, "filter", "filter")) constant(a, "filter", "{}");
-  if (!hand_on(a, d, call, "limit", "limit")) constant(a, "limit", "25");
+  if (member(d, call, "limit") == NONE) constant(a, "limit", "25");
+  else if (!is_null(d, member(d, call, "limit"))) hand_on(a, d, call, "limit", "limit");
 }
 
 /* The path of a property: its single name as the API writes it. */

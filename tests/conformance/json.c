@@ -69,6 +69,10 @@ int is_object(const doc *d, int value) {
   return value != NONE && d->token[value].type == JSMN_OBJECT;
 }
 
+int is_list(const doc *d, int value) {
+  return value != NONE && d->token[value].type == JSMN_ARRAY;
+}
+
 int is_null(const doc *d, int value) {
   return value == NONE || (d->token[value].type == JSMN_PRIMITIVE && d->at[d->token[value].start] == 'n');
 }

@@ -30,6 +30,7 @@ int member(const doc *d, int object, const char *name); /* NONE: absent */
 int is_null(const doc *d, int value);
 int is_text(const doc *d, int value);
 int is_object(const doc *d, int value);
+int is_list(const doc *d, int value);
 double number_of(const doc *d, int value);
 char *text_of(const doc *d, int value, size_t *len); /* decoded; to be freed */
 

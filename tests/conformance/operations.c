@@ -90,7 +90,6 @@ static void list_arguments(arguments *a, const doc *d, int call, const char *res
     members_of(a, d, filter, NULL);
   } else if (strncmp(resource, "data_modeling.", 14) == 0) {
     members_of(a, d, filter, strcmp(resource, "data_modeling.views") == 0 ? views : spaces);
-    hand_on(a, d, call, "space", "space");
   } else if (filter != NONE && first_of(d, filter) != NONE) {
     hand_on(a, d, call, "filter", "filter");
   }
@@ -156,6 +155,7 @@ static void retrieve_arguments(arguments *a, const doc *d, int call, const char 
   if (single) {
     hand_on(a, d, call, "id", "id");
     hand_on(a, d, call, "external_id", "externalId");
+    if (strcmp(resource, "labels") == 0) constant(a, "ignoreUnknownIds", "false");
     return;
   }
   begin(a, "items");
@@ -182,6 +182,26 @@ static void retrieve_arguments(arguments *a, const doc *d, int call, const char 
   }
 }
 
+/* A group by its values, without the type of its instances, which the reference leaves out. */
+static void add_groups(text *t, const doc *body, int items) {
+  const char *between = "";
+  int i;
+  add_text(t, "[");
+  for (i = first_of(body, items); i != NONE; i = next_of(body, i)) {
+    int group = member(body, i, "group"), aggregates = member(body, i, "aggregates");
+    add_text(t, between);
+    add_text(t, "{\"group\":");
+    if (group == NONE) add_text(t, "null");
+    else add_value(t, body, group);
+    add_text(t, ",\"aggregates\":");
+    if (aggregates == NONE) add_text(t, "null");
+    else add_value(t, body, aggregates);
+    add_text(t, "}");
+    between = ",";
+  }
+  add_text(t, "]");
+}
+
 /* The aggregates of instances that were not grouped are those of the one group there is. */
 static void add_aggregates(text *t, const doc *body, int items) {
   int aggregates = member(body, first_of(body, items), "aggregates");
@@ -189,8 +209,49 @@ static void add_aggregates(text *t, const doc *body, int items) {
   else add_value(t, body, aggregates);
 }
 
+static int says_no(const doc *d, int value) {
+  return value != NONE && d->token[value].end - d->token[value].start == 5 && d->at[d->token[value].start] == 'f';
+}
+
+static int is_single(const char *op, const doc *d, int call) {
+  static const char *const lists[] = {"ids", "external_ids", "instance_ids", "nodes", "edges", "views"};
+  size_t i;
+  if (strcmp(op, "retrieve") != 0) return 0;
+  for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+    if (member(d, call, lists[i]) != NONE) return 0;
+  }
+  return 1;
+}
+
+static int is_counted(const char *op, const doc *d, int call) {
+  char *aggregate = strcmp(op, "aggregate") == 0 ? text_of(d, member(d, call, "aggregate"), NULL) : NULL;
+  int counted = aggregate != NULL && (strcmp(aggregate, "count") == 0 || strncmp(aggregate, "card", 4) == 0);
+  free(aggregate);
+  return counted;
+}
+
+/* Of several versions of a view the one that was made last. */
+static void add_newest(text *t, const doc *body, int items) {
+  const char *between = "";
+  int i, other, newer;
+  add_text(t, "[");
+  for (i = first_of(body, items); i != NONE; i = next_of(body, i)) {
+    for (newer = 0, other = first_of(body, items); other != NONE && !newer; other = next_of(body, other)) {
+      newer = same_text(body, member(body, i, "space"), body, member(body, other, "space")) &&
+              same_text(body, member(body, i, "externalId"), body, member(body, other, "externalId")) &&
+              number_of(body, member(body, other, "createdTime")) > number_of(body, member(body, i, "createdTime"));
+    }
+    if (newer) continue;
+    add_text(t, between);
+    add_value(t, body, i);
+    between = ",";
+  }
+  add_text(t, "]");
+}
+
 /* What an operation gave, in the words of the vectors. */
-static void add_result(text *t, const doc *body, const char *op, int single, int counted, int ungrouped) {
+static void add_result(text *t, const doc *body, const char *op, const doc *d, int call) {
+  int single = is_single(op, d, call), counted = is_counted(op, d, call), versions = member(d, call, "all_versions");
   int items = member(body, 0, "items"), first = first_of(body, items);
   if (counted && member(body, first, "count") == NONE) {
     add_text(t, "\"error\":{\"kind\":\"internal\",\"text\":\"no count in the answer\"}");
@@ -208,19 +269,18 @@ static void add_result(text *t, const doc *body, const char *op, int single, int
   } else {
     add_text(t, "{\"items\":");
     if (items == NONE) add_text(t, "[]");
-    else if (ungrouped) add_aggregates(t, body, items);
+    else if (member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE) add_aggregates(t, body, items);
+    else if (member(d, call, "aggregates") != NONE) add_groups(t, body, items);
+    else if (member(d, call, "nodes") != NONE || member(d, call, "edges") != NONE) add_instances(t, body, items);
+    else if (strcmp(op, "retrieve") == 0 && says_no(d, versions)) add_newest(t, body, items);
     else add_value(t, body, items);
   }
   add_text(t, "}");
 }
 
 void read_items(text *t, cognite_client *client, const char *op, const doc *d, int call) {
-  char *resource = text_of(d, member(d, call, "resource"), NULL), *aggregate = text_of(d, member(d, call, "aggregate"), NULL);
-  int single = strcmp(op, "retrieve") == 0 && member(d, call, "ids") == NONE && member(d, call, "external_ids") == NONE &&
-               member(d, call, "nodes") == NONE && member(d, call, "edges") == NONE && member(d, call, "instance_ids") == NONE &&
-               member(d, call, "views") == NONE;
-  int counted = strcmp(op, "aggregate") == 0 && aggregate != NULL && (strcmp(aggregate, "count") == 0 || strncmp(aggregate, "card", 4) == 0);
-  int ungrouped = member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE;
+  char *resource = text_of(d, member(d, call, "resource"), NULL);
+  int single = is_single(op, d, call);
   cognite_operation operation = COGNITE_OPERATION_INIT;
   cognite_response *response = NULL;
   cognite_error *error = NULL;
@@ -246,17 +306,17 @@ void read_items(text *t, cognite_client *client, const char *op, const doc *d, i
     doc body;
     add_text(t, "{");
     if (parse(&body, at, len)) {
-      add_result(t, &body, op, single, counted, ungrouped);
+      add_result(t, &body, op, d, call);
       free_doc(&body);
     } else {
       add_text(t, "\"ok\":\"the result is not JSON\"");
     }
     add_text(t, "}");
-  } else if (status == COGNITE_ERR_NOT_FOUND && single) {
+  } else if (status == COGNITE_ERR_NOT_FOUND && single && strcmp(resource, "labels") != 0) {
     add_text(t, "{\"ok\":{\"item\":null}}"); /* as the reference tells it */
   } else {
     add_text(t, "{\"error\":");
-    add_error(t, error);
+    add_item_error(t, error, strcmp(op, "retrieve") == 0 ? READ : WHOLE);
     add_text(t, "}");
   }
   cognite_error_free(error);
@@ -264,5 +324,4 @@ void read_items(text *t, cognite_client *client, const char *op, const doc *d, i
   free_text(&name);
   free_text(&a.t);
   free(resource);
-  free(aggregate);
 }

@@ -112,6 +112,27 @@ void add_config(text *t, const cognite_config *config) {
   free_doc(&d);
 }
 
+static void add_instances_of(text *t, const doc *d, int items, int edges, const char **between) {
+  int i;
+  for (i = first_of(d, items); i != NONE; i = next_of(d, i)) {
+    char *type = text_of(d, member(d, i, "instanceType"), NULL);
+    if ((type != NULL && strcmp(type, "edge") == 0) == edges) {
+      add_text(t, *between);
+      add_value(t, d, i);
+      *between = ",";
+    }
+    free(type);
+  }
+}
+
+void add_instances(text *t, const doc *d, int items) {
+  const char *between = "";
+  add_text(t, "[");
+  add_instances_of(t, d, items, 0, &between);
+  add_instances_of(t, d, items, 1, &between);
+  add_text(t, "]");
+}
+
 /* ---- errors ---- */
 
 static int says(const doc *d, const char *name, const char *const *words) {
@@ -176,27 +197,36 @@ static void add_member(text *t, const doc *d, const char *theirs, const char *ou
   else add_value(t, d, value);
 }
 
-/* What became of items. Bare: {"externalId": "a"} is told as "a". */
-static void add_places(text *t, const doc *d, int bare) {
-  static const char *const lists[][2] = {{"succeeded", "successful"}, {"failed", "failed"}, {"unknown", "unknown"}, {"skipped", "skipped"}};
+/* An item as the reference tells it: BARE {"externalId": "a"} is "a"; READ {"space": "s", "externalId": "a"} has no space. */
+static void add_place(text *t, const doc *d, int item, manner how) {
   static const char *const keys[] = {"externalId", "id", "space", "key", "name", "instanceId"};
-  size_t n, k;
+  int value = item, part;
+  size_t k;
+  for (k = 0; how == BARE && is_object(d, item) && value == item && k < sizeof keys / sizeof *keys; k++) {
+    part = member(d, item, keys[k]);
+    if (part != NONE) value = part;
+  }
+  part = how == READ && is_object(d, item) && member(d, item, "space") != NONE ? member(d, item, "externalId") : NONE;
+  if (part != NONE) add_text(t, "{\"externalId\":");
+  add_value(t, d, part != NONE ? part : value);
+  if (part != NONE) add_text(t, "}");
+}
+
+/* What became of items. Of those to be read the reference calls unknown what the service failed to answer. */
+static void add_places(text *t, const doc *d, manner how) {
+  static const char *const lists[][2] = {{"succeeded", "successful"}, {"failed", "failed"}, {"unknown", "unknown"}, {"skipped", "skipped"}};
+  int answered = member(d, 0, "httpStatus"), broken = how == READ && answered != NONE && number_of(d, answered) >= 500;
+  size_t n;
   for (n = 0; n < sizeof lists / sizeof *lists; n++) {
     int list = member(d, 0, lists[n][0]), i;
     const char *between = "";
     if (list == NONE || first_of(d, list) == NONE) continue;
     add_text(t, ",\"");
-    add_text(t, lists[n][1]);
+    add_text(t, n == 1 && broken ? "unknown" : lists[n][1]);
     add_text(t, "\":[");
     for (i = first_of(d, list); i != NONE; i = next_of(d, i)) {
-      int value = i;
-      for (k = 0; bare && is_object(d, value) && k < sizeof keys / sizeof *keys; k++) {
-        int part = member(d, i, keys[k]);
-        if (part != NONE) value = part;
-        if (part != NONE) break;
-      }
       add_text(t, between);
-      add_value(t, d, value);
+      add_place(t, d, i, how);
       between = ",";
     }
     add_text(t, "]");
@@ -204,10 +234,10 @@ static void add_places(text *t, const doc *d, int bare) {
 }
 
 void add_error(text *t, const cognite_error *error) {
-  add_item_error(t, error, 0);
+  add_item_error(t, error, WHOLE);
 }
 
-void add_item_error(text *t, const cognite_error *error, int bare) {
+void add_item_error(text *t, const cognite_error *error, manner how) {
   const char *json = cognite_error_json(error), *message = cognite_error_message(error), *kind;
   doc d;
   if (!parse(&d, json, strlen(json))) {
@@ -215,8 +245,6 @@ void add_item_error(text *t, const cognite_error *error, int bare) {
     return;
   }
   kind = kind_of(cognite_error_status(error), &d);
-  /* Some requests of several failed: the reference tells the first failure. */
-  if (cognite_error_status(error) == COGNITE_ERR_PARTIAL && member(&d, 0, "missing") != NONE) kind = "not_found";
   add_text(t, "{\"kind\":\"");
   add_text(t, kind);
   add_text(t, "\",\"text\":");
@@ -228,7 +256,7 @@ void add_item_error(text *t, const cognite_error *error, int bare) {
     add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
     add_member(t, &d, "duplicated", "duplicated", NULL);
     add_member(t, &d, "extra", "extra", NULL);
-    add_places(t, &d, bare);
+    add_places(t, &d, how);
     add_member(t, &d, "cluster", "cluster", NULL);
     add_member(t, &d, "project", "project", NULL);
   } else if (strcmp(kind, "project_access") == 0) {

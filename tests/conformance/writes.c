@@ -27,9 +27,19 @@ static void add_name(text *t, const char *name) {
   }
 }
 
+/* Lists of names and identifiers, of which a single one may be given as it is. */
+static int is_list_of_names(const char *name) {
+  static const char *const lists[] = {"ids", "external_ids", "keys", "names", "spaces"};
+  size_t i;
+  for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+    if (strcmp(name, lists[i]) == 0) return 1;
+  }
+  return 0;
+}
+
 static void add_arguments(text *t, const doc *d, int call) {
   const char *between = "";
-  int i;
+  int i, single;
   add_text(t, "{");
   for (i = first_of(d, call); i != NONE; i = next_of(d, i)) {
     char *name = text_of(d, i, NULL);
@@ -38,7 +48,10 @@ static void add_arguments(text *t, const doc *d, int call) {
       add_text(t, "\"");
       add_name(t, name);
       add_text(t, "\":");
+      single = is_list_of_names(name) && !is_list(d, value_of(d, i)) && !is_null(d, value_of(d, i));
+      if (single) add_text(t, "[");
       add_plain_value(t, d, value_of(d, i));
+      if (single) add_text(t, "]");
       between = ",";
     }
     free(name);
@@ -68,7 +81,9 @@ static void add_kind(text *t, const doc *d, int items, const char *kind) {
       add_value(t, d, member(d, i, "space"));
       add_text(t, ",\"externalId\":");
       add_value(t, d, member(d, i, "externalId"));
-      add_text(t, "}");
+      add_text(t, ",\"type\":\"");
+      add_text(t, kind);
+      add_text(t, "\"}");
       between = ",";
     }
     free(type);
@@ -103,7 +118,8 @@ static void add_result(text *t, const char *op, const char *resource, int single
     add_text(t, "}");
   } else {
     add_text(t, "{\"items\":");
-    add_value(t, d, items);
+    if (strcmp(resource, "data_modeling.instances") == 0) add_instances(t, d, items);
+    else add_value(t, d, items);
     add_text(t, "}");
   }
 }
@@ -111,7 +127,7 @@ static void add_result(text *t, const char *op, const char *resource, int single
 void write_items(text *t, cognite_client *client, const char *op, const doc *d, int call) {
   char *resource = text_of(d, member(d, call, "resource"), NULL);
   /* The reference tells created items as they were sent, all others by their bare identifiers. */
-  int bare = strcmp(op, "create") != 0 || strcmp(resource, "raw.rows") == 0;
+  manner how = strcmp(op, "create") != 0 || strcmp(resource, "raw.rows") == 0 ? BARE : WHOLE;
   cognite_operation operation = COGNITE_OPERATION_INIT;
   cognite_response *response = NULL;
   cognite_error *error = NULL;
@@ -132,7 +148,7 @@ void write_items(text *t, cognite_client *client, const char *op, const doc *d, 
     free_doc(&answer);
   } else {
     add_text(t, "{\"error\":");
-    add_item_error(t, error, bare);
+    add_item_error(t, error, how);
     add_text(t, "}");
   }
   cognite_error_free(error);

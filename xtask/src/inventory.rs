@@ -71,6 +71,9 @@ const ALWAYS: &[(&str, &str)] = &[
     ("entity_matching.list", r#""filter":{}"#),
     ("transformations.list", r#""filter":{}"#),
     ("transformations.preview", r#""convertToString":false"#),
+    // Only counts are to be had, and that is not said.
+    ("data_sets.count", r#""filter":{}"#),
+    ("files.count", r#""filter":{}"#),
     // The service itself would take any of the words.
     ("data_modeling.instances.search", r#""operator":"AND""#),
     ("iam.user_profiles.disable", r#""update":{"userProfilesConfiguration":{"set":{"enabled":false}}}"#),

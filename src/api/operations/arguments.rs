@@ -205,6 +205,14 @@ impl Arguments {
                     }
                     member(&mut identifier, name, raw);
                 }
+                (Shape::One, "limit") if operation.name.ends_with(".search") => {
+                    let most = match limit(raw)? {
+                        Limit::Exactly(n) => n.to_string(),
+                        // As many as any search gives; it has no further pages.
+                        _ => "1000".to_owned(),
+                    };
+                    member(&mut out.members, "limit", &most);
+                }
                 (_, name) => member(&mut out.members, name, raw),
             }
             out.filtered |= name == "filter";
@@ -484,6 +492,9 @@ mod tests {
             a.unwrap().address("limit=3"),
             "/raw/dbs/d/tables/t/rows?columns=a%2Cb&minLastUpdatedTime=5&limit=3"
         );
+        assert_eq!(body(read("files.count", "{}").unwrap().body("")), r#"{"filter":{}}"#);
+        assert_eq!(read("assets.search", r#"{"limit":7}"#).unwrap().members, r#""limit":7"#);
+        assert_eq!(read("assets.search", r#"{"limit":null}"#).unwrap().members, r#""limit":1000"#);
         let a = read("raw.rows.list", r#"{"dbName":"d","tableName":"t","columns":[]}"#).unwrap();
         assert_eq!(a.query, "columns=%2C");
         assert_eq!(body(read("assets.count", "{}").unwrap().body("")), r#"{"aggregate":"count"}"#);
@@ -504,6 +515,7 @@ mod tests {
             ("assets.list", "{\"limit\":-2}", "limit"),
             ("assets.list", "{\"limit\":1.5}", "limit"),
             ("assets.list", "{\"limit\":\"5\"}", "limit"),
+            ("assets.search", "{\"limit\":0}", "limit"),
             ("assets.list", "{\"cursor\":5}", "cursor"),
             ("assets.list", "{\"pageSize\":1001}", "1000"),
             ("assets.list", "{\"partitions\":-1}", "partitions"),

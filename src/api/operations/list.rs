@@ -55,7 +55,7 @@ pub async fn chains(work: &Work, all: bool) -> Result<Vec<Chain>, Error> {
 async fn cursors(work: &Work, parts: usize) -> Result<Vec<String>, Error> {
     let a = &work.arguments;
     let mut query = format!("numberOfCursors={parts}");
-    for pair in a.query.split('&').filter(|p| p.starts_with("minLast") || p.starts_with("maxLast")) {
+    for pair in a.query.split('&').filter(|p| is_time(p)) {
         query.push('&');
         query.push_str(pair);
     }
@@ -70,6 +70,17 @@ async fn cursors(work: &Work, parts: usize) -> Result<Vec<String>, Error> {
     page.items.iter().map(read).collect()
 }
 
+/// The cursors of the parts of a table hold the times already, which are asked for once, as the reference does.
+fn untimed(address: String) -> String {
+    let Some((path, query)) = address.split_once('?') else { return address };
+    let left: Vec<&str> = query.split('&').filter(|p| !is_time(p)).collect();
+    format!("{path}?{}", left.join("&"))
+}
+
+fn is_time(pair: &str) -> bool {
+    pair.starts_with("minLastUpdatedTime=") || pair.starts_with("maxLastUpdatedTime=")
+}
+
 impl Chain {
     /// The next page; `None` after the last one.
     pub async fn next(&mut self, work: &Work) -> Result<Option<Fetched>, Error> {
@@ -80,7 +91,10 @@ impl Chain {
         let largest = a.page.or(work.operation.page).unwrap_or(1000);
         let asked = self.left.map_or(largest, |l| largest.min(l));
         let response = match work.operation.method == reqwest::Method::GET {
-            true => work.send(a.address(&self.query(asked)), Payload::None).await?,
+            true => {
+                let address = a.address(&self.query(asked));
+                work.send(if a.partitions.is_some() { untimed(address) } else { address }, Payload::None).await?
+            }
             false => work.send(a.address(""), Payload::Json(a.body(&self.members(work, asked)))).await?,
         };
         let paged = work.operation.cursor != Place::Nowhere;

@@ -125,6 +125,10 @@ fn nodes_first(items: &[Item], limits: &Limits) -> Plan {
     };
     let (edges, nodes): (Vec<u32>, Vec<u32>) =
         (0..items.len() as u32).partition(|i| items.get(*i as usize).is_some_and(is_edge));
+    if edges.is_empty() {
+        // Nothing waits for anything: one request that fails leaves the others as they are.
+        return Plan { phases: vec![nodes].into_iter().filter(|p| !p.is_empty()).collect(), needs: None };
+    }
     // The same requests as if both were one list, so that the one in the middle has some of each.
     let whole = nodes.len() / limits.items.max(1) * limits.items.max(1);
     let (first, rest) = nodes.split_at(whole.min(nodes.len()));
@@ -162,6 +166,7 @@ mod tests {
         };
         assert_eq!(phases("en", 1000), [vec![1, 0]]);
         assert_eq!(phases("nnn", 1000), [vec![0, 1, 2]]);
+        assert_eq!(phases("nnnnn", 1000), [vec![0, 1, 2, 3, 4]]);
         assert_eq!(phases("ee", 1000), [vec![0, 1]]);
         assert_eq!(phases("enenenene", 1000), [vec![1, 3, 5], vec![7, 0, 2], vec![4, 6, 8]]);
         assert_eq!(phases("nnnee", 1000), [vec![0, 1, 2], vec![3, 4]]);

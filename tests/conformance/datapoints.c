@@ -27,12 +27,22 @@ static char *optional(const doc *d, int value) {
   return value == NONE ? NULL : text_of(d, value, NULL);
 }
 
+/* A status that is given by its symbol only. */
+static uint32_t code_of(const doc *d, int status) {
+  char *symbol = status == NONE ? NULL : optional(d, member(d, status, "symbol"));
+  uint32_t code = 0;
+  if (symbol != NULL && strcmp(symbol, "Bad") == 0) code = 0x80000000u;
+  if (symbol != NULL && strcmp(symbol, "Uncertain") == 0) code = 0x40000000u;
+  free(symbol);
+  return code;
+}
+
 /* One point is one column of one: what lies together, the library puts together. */
 static cognite_status add_point(cognite_points *points, cognite_column c, const doc *d, int point, cognite_error **error) {
   int value = member(d, point, "value"), name = member(d, point, "stringValue"), number = member(d, point, "numericValue");
   int status = member(d, point, "status"), code = status == NONE ? NONE : member(d, status, "code");
   int64_t time = (int64_t)number_of(d, member(d, point, "timestamp")), state, offsets[2] = {0, 0};
-  uint32_t status_code = code == NONE ? 0 : (uint32_t)number_of(d, code);
+  uint32_t status_code = code == NONE ? code_of(d, status) : (uint32_t)number_of(d, code);
   static const uint8_t missing[] = {0};
   double figure = 0;
   char *words = NULL;
@@ -222,6 +232,36 @@ static int is_found(const cognite_columns *columns, size_t series) {
   return strstr(cognite_columns_info(columns, series), "\"found\":true") != NULL;
 }
 
+/* The error of a single request for latest points: the reference tells the series of it. */
+static void add_failed_series(text *t, cognite_error *error, const doc *d, int query) {
+  int status = cognite_error_http_status(error), element;
+  const char *between = "";
+  text told = {NULL, 0, 0};
+  size_t i;
+  add_error(&told, error);
+  add_text(t, "{\"error\":{");
+  if (status >= 400) {
+    add_text(t, status >= 500 ? "\"unknown\":[" : "\"failed\":[");
+    for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+      int list = member(d, query, lists[i][0]), one = member(d, query, names[i][0]);
+      for (element = list == NONE ? one : first_of(d, list); element != NONE; element = list == NONE ? NONE : next_of(d, element)) {
+        add_text(t, between);
+        add_text(t, "{\"");
+        add_text(t, lists[i][1]);
+        add_text(t, "\":");
+        add_value(t, d, element);
+        add_text(t, "}");
+        between = ",";
+      }
+    }
+    add_text(t, "],");
+  }
+  add(t, told.at + 1, told.len - 1);
+  add_text(t, "}");
+  free_text(&told);
+  cognite_error_free(error);
+}
+
 static void retrieve(text *t, cognite_client *client, const doc *d, int call, int latest) {
   text query = {NULL, 0, 0};
   int several = add_query(&query, d, member(d, call, "query")), with_status;
@@ -233,7 +273,9 @@ static void retrieve(text *t, cognite_client *client, const doc *d, int call, in
   with_status = strstr(query.at, "\"includeStatus\":true") != NULL;
   if (latest) status = cognite_columns_read_latest(client, query.at, query.len, NULL, &columns, &error);
   else status = cognite_columns_read(client, query.at, query.len, NULL, &columns, &error);
-  if (status != COGNITE_OK) {
+  if (status != COGNITE_OK && latest) {
+    add_failed_series(t, error, d, member(d, call, "query"));
+  } else if (status != COGNITE_OK) {
     add_failed(t, error);
   } else if (several) {
     add_text(t, "{\"ok\":{\"items\":[");

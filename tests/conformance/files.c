@@ -156,6 +156,9 @@ static int is_true(const doc *d, int value) {
   return yes;
 }
 
+/* What this side did not let an upload of parts do. */
+enum { REFUSED = 1, INCOMPLETE };
+
 static cognite_status send_parts(cognite_client *client, const cognite_upload *upload, const doc *d, int call,
                                  cognite_response **response, cognite_error **error, int *state) {
   int parts = member(d, call, "parts"), order = member(d, call, "part_order"), i, part;
@@ -172,10 +175,13 @@ static cognite_status send_parts(cognite_client *client, const cognite_upload *u
     if (part != NONE) add_content(&content, d, part);
     status = cognite_multipart_part(multipart, which, content.at, content.len, NULL, error);
     /* What a part is refused for on this side: it was sent already, or there is no such part. */
-    *state = status == COGNITE_ERR_INVALID_ARGUMENT;
+    if (status == COGNITE_ERR_INVALID_ARGUMENT) *state = REFUSED;
     free_text(&content);
   }
-  if (status == COGNITE_OK) status = cognite_multipart_complete(multipart, response, error);
+  if (status == COGNITE_OK) {
+    status = cognite_multipart_complete(multipart, response, error);
+    if (status == COGNITE_ERR_INVALID_ARGUMENT) *state = INCOMPLETE;
+  }
   cognite_multipart_free(multipart);
   return status;
 }
@@ -223,7 +229,8 @@ static void upload_file(text *t, cognite_client *client, const doc *d, int call)
     add(t, body, len);
     add_text(t, "}}");
   } else if (state) {
-    add_text(t, "{\"error\":{\"kind\":\"invalid_state\",\"text\":");
+    add_text(t, state == INCOMPLETE ? "{\"error\":{\"kind\":\"file_upload\",\"code\":400,\"text\":"
+                                    : "{\"error\":{\"kind\":\"invalid_state\",\"text\":");
     add_quoted(t, cognite_error_message(error), strlen(cognite_error_message(error)));
     add_text(t, "}}");
     cognite_error_free(error);
@@ -330,7 +337,7 @@ static void download_urls(text *t, cognite_client *client, const doc *d, int cal
   add_text(&arguments, "{");
   for (i = 0; i < sizeof names / sizeof *names; i++) {
     int value = member(d, call, names[i][0]);
-    if (value == NONE) continue;
+    if (value == NONE || (i == 2 && !is_true(d, value))) continue;
     if (arguments.len > 1) add_text(&arguments, ",");
     add_quoted(&arguments, names[i][1], strlen(names[i][1]));
     add_text(&arguments, ":");

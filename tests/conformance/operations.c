@@ -230,27 +230,46 @@ static int is_counted(const char *op, const doc *d, int call) {
   return counted;
 }
 
-/* Of several versions of a view the one that was made last. */
-static void add_newest(text *t, const doc *body, int items) {
+/* A view without what the reference's class of it does not keep. */
+static void add_view(text *t, const doc *body, int view) {
+  const char *between = "";
+  int i;
+  add_text(t, "{");
+  for (i = first_of(body, view); i != NONE; i = next_of(body, i)) {
+    char *name = text_of(body, i, NULL);
+    if (strcmp(name, "queryable") != 0 && strcmp(name, "mappedContainers") != 0) {
+      add_text(t, between);
+      add_value(t, body, i);
+      add_text(t, ":");
+      add_value(t, body, value_of(body, i));
+      between = ",";
+    }
+    free(name);
+  }
+  add_text(t, "}");
+}
+
+/* Views; of several versions of one only that which was made last, if it is wanted. */
+void add_views(text *t, const doc *body, int items, int newest) {
   const char *between = "";
   int i, other, newer;
   add_text(t, "[");
   for (i = first_of(body, items); i != NONE; i = next_of(body, i)) {
-    for (newer = 0, other = first_of(body, items); other != NONE && !newer; other = next_of(body, other)) {
+    for (newer = 0, other = newest ? first_of(body, items) : NONE; other != NONE && !newer; other = next_of(body, other)) {
       newer = same_text(body, member(body, i, "space"), body, member(body, other, "space")) &&
               same_text(body, member(body, i, "externalId"), body, member(body, other, "externalId")) &&
               number_of(body, member(body, other, "createdTime")) > number_of(body, member(body, i, "createdTime"));
     }
     if (newer) continue;
     add_text(t, between);
-    add_value(t, body, i);
+    add_view(t, body, i);
     between = ",";
   }
   add_text(t, "]");
 }
 
 /* What an operation gave, in the words of the vectors. */
-static void add_result(text *t, const doc *body, const char *op, const doc *d, int call) {
+static void add_result(text *t, const doc *body, const char *op, const doc *d, int call, int views) {
   int single = is_single(op, d, call), counted = is_counted(op, d, call), versions = member(d, call, "all_versions");
   int items = member(body, 0, "items"), first = first_of(body, items);
   if (counted && member(body, first, "count") == NONE) {
@@ -272,7 +291,7 @@ static void add_result(text *t, const doc *body, const char *op, const doc *d, i
     else if (member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE) add_aggregates(t, body, items);
     else if (member(d, call, "aggregates") != NONE) add_groups(t, body, items);
     else if (member(d, call, "nodes") != NONE || member(d, call, "edges") != NONE) add_instances(t, body, items);
-    else if (strcmp(op, "retrieve") == 0 && says_no(d, versions)) add_newest(t, body, items);
+    else if (views) add_views(t, body, items, strcmp(op, "retrieve") == 0 && says_no(d, versions));
     else add_value(t, body, items);
   }
   add_text(t, "}");
@@ -306,7 +325,7 @@ void read_items(text *t, cognite_client *client, const char *op, const doc *d, i
     doc body;
     add_text(t, "{");
     if (parse(&body, at, len)) {
-      add_result(t, &body, op, d, call);
+      add_result(t, &body, op, d, call, strcmp(resource, "data_modeling.views") == 0);
       free_doc(&body);
     } else {
       add_text(t, "\"ok\":\"the result is not JSON\"");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "operations.h"
 #include "reply.h"
 
 int is_write(const char *op) {
@@ -119,6 +120,7 @@ static void add_result(text *t, const char *op, const char *resource, int single
   } else {
     add_text(t, "{\"items\":");
     if (strcmp(resource, "data_modeling.instances") == 0) add_instances(t, d, items);
+    else if (strcmp(resource, "data_modeling.views") == 0) add_views(t, d, items, 0);
     else add_value(t, d, items);
     add_text(t, "}");
   }

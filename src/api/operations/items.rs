@@ -4,15 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::{self, Spliced};
 use super::lanes::Lanes;
-use super::outcome::main_error;
 use super::run::{Work, combined};
 use crate::api::outgoing::Payload;
-use crate::error::{Error, Items, Status};
+use crate::error::{Error, Items};
+
 use crate::http::Response;
 
 /// Which items each request takes.
@@ -34,8 +33,7 @@ pub async fn send(work: &Work, range: Range<usize>) -> Result<Done, Error> {
     Ok(Done { elements: answer::some_page(&response)?.span(), response })
 }
 
-/// All of it. Where items are missing the others are asked for all the same, so that all are told that are; any other answer
-/// of the service ends it when those under way are there, and what ends the operation from outside ends it at once.
+/// All of it; the first failure ends it.
 pub async fn run(work: &Work) -> Result<Response, Error> {
     let started = Instant::now();
     let total = work.arguments.items.len();
@@ -43,36 +41,23 @@ pub async fn run(work: &Work) -> Result<Response, Error> {
     let mut ahead = chunks(total, most).enumerate();
     let mut done: Vec<Option<Done>> = Vec::new();
     done.resize_with(total.div_ceil(most), || None);
-    let mut failed: Vec<(usize, Error)> = Vec::new();
     let mut lanes = Lanes::none();
     loop {
-        while failed.iter().all(|(_, e)| matches!(e.status(), Status::NotFound | Status::Duplicated))
-            && lanes.len() < work.width()
+        while lanes.len() < work.width()
             && let Some((n, range)) = ahead.next()
         {
             lanes.start(n, send(work, range));
         }
         let Some((n, result)) = lanes.next().await else { break };
-        match result {
-            Ok(result) => {
-                if let Some(slot) = done.get_mut(n) {
-                    *slot = Some(result);
-                }
-            }
-            Err(e) => {
-                let outside = e.detail().http_status == 0;
-                failed.push((n, e));
-                if outside {
-                    break;
-                }
-            }
+        let result = match result {
+            Ok(result) => result,
+            Err(e) => return Err(placed(work, e, n, |chunk| done.get(chunk).is_some_and(Option::is_some))),
+        };
+        if let Some(slot) = done.get_mut(n) {
+            *slot = Some(result);
         }
     }
     drop(lanes);
-    failed.sort_by_key(|f| f.0);
-    if let Some(error) = main_error(failed.iter().map(|f| &f.1)) {
-        return Err(placed(work, error, &failed, |chunk| done.get(chunk).is_some_and(Option::is_some)));
-    }
     let mut out = Spliced::open();
     let mut attempts = 0;
     if done.len() == 1
@@ -90,38 +75,26 @@ pub async fn run(work: &Work) -> Result<Response, Error> {
     Ok(combined(out.finish(None), attempts, started))
 }
 
-/// Says of which items the error tells, which were read, and all that are missing or duplicated.
-fn placed(work: &Work, mut error: Error, failed: &[(usize, Error)], read: impl Fn(usize) -> bool) -> Error {
+/// Says of which items the error tells, and which were read.
+fn placed(work: &Work, mut error: Error, failed: usize, read: impl Fn(usize) -> bool) -> Error {
     let items = &work.arguments.items;
     let most = work.operation.items.unwrap_or(1);
-    if let (true, [(only, _)]) = (items.len() > most, failed) {
-        let first = only * most;
+    if items.len() > most {
+        let first = failed * most;
         let last = items.len().min(first + most) - 1;
         let message = format!("items {first} to {last}: {}", error.message());
-        error.set_message(message);
-    } else if failed.len() > 1 {
-        let message = format!("{} of {} requests failed; {}", failed.len(), items.len().div_ceil(most), error.message());
         error.set_message(message);
     }
     let mut places = Items::default();
     for (n, range) in chunks(items.len(), most).enumerate() {
         let list = match n {
-            n if failed.binary_search_by_key(&n, |f| f.0).is_ok() => &mut places.failed,
+            n if n == failed => &mut places.failed,
             n if read(n) => &mut places.succeeded,
             _ => &mut places.skipped,
         };
         list.extend(range.filter_map(|i| items.get(i)).map(|item| Bytes::copy_from_slice(item.as_bytes())));
     }
-    let all = |list: fn(&Error) -> &Option<Vec<Value>>| -> Option<Vec<Value>> {
-        let all: Vec<Value> = failed.iter().filter_map(|f| list(&f.1).clone()).flatten().collect();
-        (!all.is_empty()).then_some(all)
-    };
-    let (missing, duplicated) = (all(|e| &e.detail().missing), all(|e| &e.detail().duplicated));
-    error.with(|d| {
-        d.missing = missing;
-        d.duplicated = duplicated;
-        d.items = Some(Arc::new(places));
-    })
+    error.with(|d| d.items = Some(Arc::new(places)))
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ impl Outcome {
     }
 
     fn error(self, items: &[Item]) -> Error {
-        let Some(mut error) = main_error(self.failed.iter().map(|f| &f.1.error)) else {
+        let Some(mut error) = main_error(&self.failed) else {
             return Error::internal("items without a place");
         };
         let mut lists = Items::default();
@@ -165,8 +165,8 @@ impl Outcome {
 }
 
 /// The last failure that is not about missing or duplicated items, else the last about missing ones, else the last.
-pub fn main_error<'a>(failed: impl DoubleEndedIterator<Item = &'a Error> + Clone) -> Option<Error> {
-    let last = |fits: fn(Status) -> bool| failed.clone().rev().find(|e| fits(e.status()));
+fn main_error(failed: &[(usize, FailedRequest)]) -> Option<Error> {
+    let last = |fits: fn(Status) -> bool| failed.iter().rev().map(|f| &f.1.error).find(|e| fits(e.status()));
     last(|s| !matches!(s, Status::NotFound | Status::Duplicated))
         .or_else(|| last(|s| s == Status::NotFound))
         .or_else(|| last(|_| true))

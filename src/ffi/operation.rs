@@ -89,7 +89,7 @@ pub(crate) unsafe fn operation_of<'a>(raw: *const cognite_operation) -> Result<O
 ///   `….update` takes patches (`{"id":1,"update":{"name":{"set":"x"}}}`) and whole objects, of which `mode` makes patches:
 ///   `"replaceIgnoreNull"` (default; what is given is set), `"patch"` (lists and maps are added to) or `"replace"` (what is
 ///   not given is cleared). What is sent of whole objects is what the resource lets be changed.
-/// - `one`: a single request. Result: the service's answer as it is.
+/// - `one`: a single request. Result: the service's answer as it is. `limit` of a search: null or -1, as many as one gives.
 ///   Operations of organizations (`iam.principals…`) are answered by another host, to which the token goes only when it is
 ///   named: `authUrl`, such as `"https://auth.cognite.com"`.
 /// - `binary`: the same with an answer that is no JSON.

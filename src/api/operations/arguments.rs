@@ -275,6 +275,9 @@ impl Arguments {
             return Ok(());
         }
         let all: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| fault())?;
+        if all.iter().any(|v| v.get().starts_with(['{', '['])) {
+            return Err(fault());
+        }
         let all: Vec<String> = all.iter().map(|v| scalar(v.get())).collect::<Result<_, _>>()?;
         if operation.name == "raw.rows.list" && name == "columns" {
             // Separated by commas; none at all (keys only) is a lone comma.
@@ -349,12 +352,17 @@ fn check_identifier(operation: &Operation, name: &str, raw: &str) -> Result<(), 
     let first = raw.as_bytes().first();
     let (fits, wanted) = match name {
         // Those of organizations are text.
-        "id" if !operation.path.starts_with('@') => (matches!(first, Some(b'-' | b'0'..=b'9')), "a whole number"),
+        "id" if !operation.path.starts_with('@') => (is_whole(raw), "a whole number"),
         "instanceId" => (first == Some(&b'{'), "an object"),
         "id" | "externalId" => (first == Some(&b'"'), "text"),
         _ => (true, ""),
     };
     fits.then_some(()).ok_or_else(|| Error::argument(format!("the identifier {name} must be {wanted}")))
+}
+
+fn is_whole(raw: &str) -> bool {
+    let digits = raw.strip_prefix('-').unwrap_or(raw);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 type Given = [(String, Box<RawValue>)];
@@ -528,6 +536,9 @@ mod tests {
             ("assets.retrieve", "{\"items\":[],\"id\":1}", "both"),
             ("assets.retrieve", "{\"id\":null}", "id must be"),
             ("assets.retrieve", "{\"id\":\"5\"}", "id must be"),
+            ("assets.retrieve", "{\"id\":1.5}", "id must be"),
+            ("assets.retrieve", "{\"id\":1e3}", "id must be"),
+            ("raw.rows.list", "{\"dbName\":\"d\",\"tableName\":\"t\",\"columns\":[{}]}", "columns"),
             ("assets.retrieve", "{\"externalId\":5}", "externalId must be"),
             ("assets.retrieve", "{\"id\":1,\"externalId\":\"a\"}", "two identifiers"),
             ("assets.delete", "{\"items\":[],\"ids\":[1]}", "two ways"),

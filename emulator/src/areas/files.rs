@@ -169,6 +169,7 @@ fn keep(data: &mut Data, id: i64, content: Bytes) -> Result<()> {
     let Some(mut row) = data.table("files").and_then(|t| t.get(id)).cloned() else { return Ok(()) };
     row.insert("uploaded".into(), json!(true));
     row.insert("uploadedTime".into(), json!(now_ms()));
+    super::file_nodes::uploaded(data, &row);
     crate::generic::put(data, "files", crate::resources::table::EXTERNAL_ID, id, row)
 }
 

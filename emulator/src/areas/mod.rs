@@ -3,6 +3,7 @@
 mod content;
 mod context;
 mod extraction;
+pub mod file_nodes;
 pub mod files;
 mod functions;
 mod geospatial;

@@ -42,7 +42,7 @@ pub static SETS: &[Set] = &[
         ops: "list POST:1 update:1 delete:1",
         make: Some(|ctx, _, row| {
             known_simulator(ctx, row)?;
-            let log = log(ctx.data, row, "The integration was taken over")?;
+            let log = log(ctx.data, row)?;
             row.insert("logId".into(), log);
             row.insert("active".into(), json!(true));
             Ok(())
@@ -76,7 +76,7 @@ pub static SETS: &[Set] = &[
             let fields = ["simulatorExternalId", "dataSetId"];
             inherit(ctx, row, MODELS, "modelExternalId", &fields)?;
             number(ctx, row, MODEL_REVISIONS, "modelExternalId");
-            let log = log(ctx.data, row, "The revision was taken over")?;
+            let log = log(ctx.data, row)?;
             row.insert("logId".into(), log);
             row.entry("externalDependencies").or_insert(json!([]));
             row.insert("allVersions".into(), json!(true));
@@ -133,6 +133,7 @@ pub static SETS: &[Set] = &[
 
 pub static SPECIALS: &[Special] = &[
     ("POST", "simulators/run", run),
+    ("POST", "simulators/run/callback", callback),
     ("POST", "simulators/runs/data/list", |state, call, _| {
         let list = items(&mut call.object()?, 1000)?;
         let data = state.read();
@@ -209,17 +210,37 @@ fn forget(ctx: &mut Ctx, tables: &[&str], field: &str, row: &Object) {
     }
 }
 
-fn log(data: &mut Data, row: &Object, message: &str) -> Result<Value> {
+/// Connectors write into it.
+fn log(data: &mut Data, row: &Object) -> Result<Value> {
     let now = now_ms();
-    let entry = json!({"timestamp": now, "message": message, "severity": "Information"});
-    let log = json!({"dataSetId": row.get("dataSetId"), "data": [entry], "severity": "Information", "createdTime": now, "lastUpdatedTime": now});
+    let log = json!({"dataSetId": row.get("dataSetId"), "data": [], "severity": "Information", "createdTime": now, "lastUpdatedTime": now});
     let log = insert(data, LOGS, object(log))?;
     Ok(log.get("id").cloned().unwrap_or_default())
 }
 
 fn show_run(view: &View, row: &mut Object) {
     let stage = view.stage(int(row, "createdTime").unwrap_or(0));
-    row.insert("status".into(), json!(["ready", "running", "success"].get(stage)));
+    row.entry("status").or_insert(json!(["ready", "running", "success"].get(stage)));
+}
+
+/// What a connector tells of a run; from then on that is how it stands.
+fn callback(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
+    let list = items(&mut call.object()?, 1)?;
+    let mut data = state.write();
+    let mut told = Vec::new();
+    for item in list {
+        let id = int(&item, "id").ok_or_else(|| crate::generic::missing_field("id"))?;
+        let Some(mut row) = data.table(RUNS).and_then(|t| t.get(id)).cloned() else {
+            return Err(ApiError::missing("Runs not found", vec![json!({ "id": id })]));
+        };
+        for field in ["status", "statusMessage", "simulationTime"] {
+            row.extend(item.get(field).map(|v| (field.to_owned(), v.clone())));
+        }
+        row.insert("lastUpdatedTime".into(), json!(now_ms()));
+        crate::generic::put(&mut data, RUNS, &[], id, row.clone())?;
+        told.push(row);
+    }
+    Ok(Reply::ok(&json!({ "items": told })))
 }
 
 fn run(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
@@ -240,7 +261,7 @@ fn run(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         };
         let model = model.ok_or_else(|| ApiError::bad("The model has no revision"))?;
         let now = now_ms();
-        let log = log(&mut data, &revision, "The run was ordered")?;
+        let log = log(&mut data, &revision)?;
         let row = strip(json!({"dataSetId": field("dataSetId"), "simulatorExternalId": field("simulatorExternalId"),
             "simulatorIntegrationExternalId": field("simulatorIntegrationExternalId"), "modelExternalId": field("modelExternalId"),
             "modelRevisionExternalId": model.get("externalId"), "routineExternalId": field("routineExternalId"),

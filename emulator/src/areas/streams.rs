@@ -26,7 +26,8 @@ pub static SETS: &[Set] = &[Set {
     make: Some(|_, _, row| {
         let template =
             row.get("settings").and_then(|s| s.get("template")?.get("name")?.as_str()).unwrap_or("").to_owned();
-        let kind = if template.starts_with("Mutable") { "Mutable" } else { "Immutable" };
+        let kind =
+            if template.starts_with("Mutable") || template.ends_with("LiveData") { "Mutable" } else { "Immutable" };
         let bound = |max: u64| json!({"provisioned": max, "consumed": 0});
         row.insert("settings".into(), json!({"lifecycle": {"retainedAfterSoftDelete": "P6W"},
             "limits": {"maxRecordsTotal": bound(1_000_000), "maxGigaBytesTotal": bound(100), "maxFilteringInterval": "P1Y"}}));

@@ -229,7 +229,7 @@ fn cancel(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         show_job(&View { state, data: &data, now }, &mut shown);
         if matches!(text(&shown, "status"), "Created" | "Running") {
             let mut row = row.clone();
-            row.insert("error".into(), json!("Job was cancelled"));
+            row.insert("error".into(), json!("Job cancelled by the user."));
             stopped.push((job, row));
         }
     }

@@ -26,7 +26,8 @@ impl Filter {
             Some(_) => return Err(ApiError::bad("filter must be an object")),
         };
         let mut tests = Vec::new();
-        for (key, value) in wanted.iter().filter(|(_, v)| !v.is_null()) {
+        let empty = |v: &Value| v.is_null() || v.as_object().is_some_and(Object::is_empty);
+        for (key, value) in wanted.iter().filter(|(_, v)| !empty(v)) {
             let Some(field) = set.filter_field(key) else {
                 return Err(ApiError::bad(format!("Unknown filter field for {}: {key}", set.noun)));
             };

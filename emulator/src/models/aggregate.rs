@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::filter::{Eval, Values};
-use super::instances::{Instance, in_view, typing};
+use super::instances::{Instance, in_unit, in_view, typing};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::resources::table::Object;
@@ -19,7 +19,9 @@ pub fn aggregate(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     let map = eval.view(&view)?;
     let value = |row: &Instance, name: &str| -> Result<Option<Value>> {
         match map.fields.get(name) {
-            Some((container, field)) => Ok(row.in_container(container, field).cloned()),
+            Some((container, field)) => {
+                row.in_container(container, field).map(|v| in_unit(&map, &view, name, v)).transpose()
+            }
             None if ["externalId", "space"].contains(&name) => Ok(row.own(name)),
             None => Err(ApiError::bad(format!("Unknown property: {name}"))),
         }

@@ -36,6 +36,29 @@ const MODEL: &[(&str, &str, &str)] = &[
         "CogniteDescribable CogniteSourceable",
         "assets direct[], mimeType text, directory text, isUploaded boolean, uploadedTime timestamp, category direct",
     ),
+    (
+        "CogniteSchedulable",
+        "",
+        "startTime timestamp, endTime timestamp, scheduledStartTime timestamp, scheduledEndTime timestamp",
+    ),
+    (
+        "CogniteActivity",
+        "CogniteDescribable CogniteSourceable CogniteSchedulable",
+        "assets direct[], equipment direct[], timeSeries direct[]",
+    ),
+    ("CogniteAssetClass", "CogniteDescribable", "code text, standard text"),
+    ("CogniteAssetType", "CogniteDescribable", "code text, standard text, assetClass direct"),
+    (
+        "CogniteEquipmentType",
+        "CogniteDescribable",
+        "code text, equipmentClass text, standard text, standardReference text",
+    ),
+    ("CogniteFileCategory", "CogniteDescribable", "code text!, standard text, standardReference text"),
+    (
+        "Cognite3DObject",
+        "CogniteDescribable",
+        "xMin float64, xMax float64, yMin float64, yMax float64, zMin float64, zMax float64",
+    ),
     ("CogniteStateSet", "CogniteDescribable", "states json[]!"),
     (
         "CogniteTimeSeries",

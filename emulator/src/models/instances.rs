@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::filter::{Eval, Values};
-use super::schema::{container, source_name, views};
+use super::schema::{ViewMap, container, source_name, views};
+use crate::areas::units::Conversion;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{answer, object, paged, text};
@@ -110,7 +111,33 @@ pub fn key(item: &Object) -> Result<Key> {
 /// The views or containers whose properties are asked for.
 pub fn sources(body: &Object) -> Vec<Object> {
     let list = body.get("sources").and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|s| s.get("source").unwrap_or(s).as_object().cloned()).collect()
+    list.filter_map(|s| Some(with_units(s.get("source").unwrap_or(s).as_object()?, s.get(UNITS)))).collect()
+}
+
+/// The units that values are wanted in, kept with the source whose properties they are for.
+const UNITS: &str = "targetUnits";
+
+pub fn with_units(source: &Object, units: Option<&Value>) -> Object {
+    let mut source = source.clone();
+    source.remove(UNITS);
+    source.extend(units.filter(|u| !u.is_null()).map(|u| (UNITS.to_owned(), u.clone())));
+    source
+}
+
+/// How the values of a property are converted.
+fn conversion(view: &ViewMap, source: &Object, name: &str) -> Result<Option<Conversion>> {
+    let mut wanted = source.get(UNITS).and_then(Value::as_array).into_iter().flatten();
+    let Some(wanted) = wanted.find(|w| w.get("property").is_some_and(|p| p == name)) else { return Ok(None) };
+    let from = view.definitions.get(name).and_then(|p| p.get("type")?.get("unit")?.get("externalId")?.as_str());
+    let to = |field: &str| wanted.get("unit").and_then(|u| u.get(field)?.as_str());
+    Conversion::new(from, to("externalId"), to("unitSystemName"))
+}
+
+/// A value of a property as the source wants it.
+pub fn in_unit(view: &ViewMap, source: &Object, name: &str, value: &Value) -> Result<Value> {
+    let Some(to) = conversion(view, source, name)? else { return Ok(value.clone()) };
+    let one = |v: &Value| v.as_f64().map_or_else(|| v.clone(), |n| json!(to.value(n)));
+    Ok(value.as_array().map_or_else(|| one(value), |list| list.iter().map(one).collect()))
 }
 
 /// An instance as it is answered, with the properties of the sources; `only` names those that are wanted.
@@ -129,12 +156,12 @@ pub fn shown(eval: &Eval, instance: &Instance, sources: &[(Object, Option<Vec<St
         let (label, values) = if source.contains_key("version") {
             let view = eval.view(source)?;
             let value = |(name, (container, field)): (&String, &(String, String))| {
-                let value = instance.in_container(container, field)?.clone();
-                keep(name).then(|| (name.clone(), value))
+                let value = instance.in_container(container, field).filter(|_| keep(name))?;
+                Some(in_unit(&view, source, name, value).map(|value| (name.clone(), value)))
             };
             (
                 format!("{}/{}", text(source, "externalId"), text(source, "version")),
-                view.fields.iter().filter_map(value).collect::<Object>(),
+                view.fields.iter().filter_map(value).collect::<Result<Object>>()?,
             )
         } else {
             let all = instance.properties.get(&source_name(source)).cloned().unwrap_or_default();
@@ -166,13 +193,15 @@ pub fn typing(eval: &Eval, sources: &[Object]) -> Result<Value> {
                 ["type", "nullable", "autoIncrement", "immutable", "defaultValue", "name", "description"]
                     .contains(&field.as_str())
             };
-            (
-                name.clone(),
-                json!(object(p.clone()).iter().filter(keep).map(|(k, v)| (k.clone(), v.clone())).collect::<Object>()),
-            )
+            let mut row: Object = object(p.clone()).into_iter().filter(|(k, v)| keep(&(k, v))).collect();
+            let unit = row.get_mut("type").and_then(|t| t.get_mut("unit")).and_then(Value::as_object_mut);
+            if let (Some(unit), Some(to)) = (unit, conversion(&view, source, name)?) {
+                unit.insert("externalId".into(), json!(to.to));
+            }
+            Ok((name.clone(), Value::Object(row)))
         });
         let label = format!("{}/{}", text(source, "externalId"), text(source, "version"));
-        let plain: Object = plain.collect();
+        let plain: Object = plain.collect::<Result<_>>()?;
         let space = spaces.entry(text(source, "space")).or_insert_with(|| json!({}));
         if let Value::Object(space) = space {
             space.insert(label, Value::Object(plain));
@@ -312,8 +341,8 @@ pub fn text_match(eval: &Eval, row: &Instance, view: &Object, body: &Object) -> 
 
 /// All instances of the view that fit filter and words.
 pub fn in_view<'a>(eval: &Eval<'a>, body: &Object) -> Result<(Object, Vec<&'a Instance>)> {
-    let view =
-        body.get("view").and_then(Value::as_object).cloned().ok_or_else(|| crate::generic::missing_field("view"))?;
+    let view = body.get("view").and_then(Value::as_object).ok_or_else(|| crate::generic::missing_field("view"))?;
+    let view = with_units(view, body.get(UNITS));
     let edge = text(body, "instanceType") == "edge";
     let found = filtered(eval, eval.data.instances.of_type(edge), body.get("filter"), std::slice::from_ref(&view))?;
     let mut kept = Vec::new();

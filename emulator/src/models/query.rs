@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::filter::Eval;
-use super::instances::{Instance, Key, check_sources, filtered, shown, sort, typing};
+use super::instances::{Instance, Key, check_sources, filtered, shown, sort, typing, with_units};
 use crate::call::{Call, Reply};
 use crate::cursor;
 use crate::error::{ApiError, Result};
@@ -49,6 +49,9 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
     let with = part("with").ok_or_else(|| crate::generic::missing_field("with"))?;
     let select = part("select").ok_or_else(|| crate::generic::missing_field("select"))?;
     let cursors = part("cursors").unwrap_or_default();
+    if let Some(wrong) = with.values().find_map(unfit) {
+        return Err(ApiError::bad(wrong));
+    }
     let data = state.read();
     let eval = Eval::new(&data, body.get("parameters"));
     let mut query = Query { eval, with, cursors, sync, results: HashMap::new(), open: HashSet::new() };
@@ -97,12 +100,20 @@ fn limit(expression: &Value) -> Result<usize> {
     Ok(limit as usize)
 }
 
+/// What an expression asks for that does not go together.
+fn unfit(expression: &Value) -> Option<&'static str> {
+    let sorted = expression.get("backfillSort").and_then(Value::as_array).is_some_and(|l| !l.is_empty());
+    let phases = expression.get("mode").or_else(|| expression.get("syncMode")).and_then(Value::as_str);
+    (sorted && !matches!(phases, Some("twoPhase" | "two_phase")))
+        .then_some("Backfill sort can only be used with two-phase sync.")
+}
+
 fn sources(select: &Value) -> Sources {
     let list = select.get("sources").and_then(Value::as_array).into_iter().flatten();
     let one = |s: &Value| {
         let names = s.get("properties").and_then(Value::as_array);
         let names = names.map(|l| l.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-        Some((s.get("source")?.as_object()?.clone(), names))
+        Some((with_units(s.get("source")?.as_object()?, s.get("targetUnits")), names))
     };
     list.filter_map(one).collect()
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::filter::Eval;
 use super::instances::{Instance, Key, key};
 use super::schema::{container, need_space, source_name};
+use crate::areas::file_nodes;
 use crate::areas::units;
 use crate::call::{Call, Reply};
 use crate::datapoints::nodes;
@@ -35,6 +36,7 @@ pub fn apply(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
             data.release(0, old.weight());
         }
         nodes::stored(&mut data, &key);
+        file_nodes::stored(&mut data, &key);
     }
     let deletes: Vec<Object> = deletes.into_iter().map(object).collect();
     let deleted = remove(&mut data, &deletes)?;
@@ -292,6 +294,7 @@ fn remove(data: &mut Data, list: &[Object]) -> Result<Vec<Value>> {
             old.deleted = Some(now_ms());
             data.release(1, old.weight());
             nodes::removed(data, &key);
+            file_nodes::removed(data, &key);
             data.instances.gone.insert(key, old);
         }
     }

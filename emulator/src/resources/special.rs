@@ -176,6 +176,9 @@ pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) ->
         changed.iter_mut().try_for_each(|(_, new)| crate::datapoints::dress_unit(new))?;
         return changed.iter().try_for_each(|(id, new)| may_change(data, kind, *id, Some(new)));
     }
+    if kind.special == Special::File {
+        return changed.iter().try_for_each(|(id, new)| may_change(data, kind, *id, Some(new)));
+    }
     if kind.special != Special::Asset {
         return Ok(());
     }
@@ -219,7 +222,10 @@ pub fn before_update(data: &Data, kind: &Kind, changed: &mut [(i64, Object)]) ->
 
 fn may_change(data: &Data, kind: &Kind, id: i64, new: Option<&Object>) -> Result<()> {
     let old = data.table(kind.path).and_then(|t| t.get(id));
-    old.map_or(Ok(()), |old| crate::datapoints::nodes::may_change(old, new))
+    old.map_or(Ok(()), |old| match kind.special {
+        Special::File => crate::areas::file_nodes::may_change(old, new),
+        _ => crate::datapoints::nodes::may_change(old, new),
+    })
 }
 
 pub fn on_put(data: &mut Data, kind: &Kind, id: i64, value: &Object) {
@@ -257,7 +263,7 @@ pub fn subtree(data: &Data, roots: &[i64]) -> HashSet<i64> {
 }
 
 pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -> Result<Vec<i64>> {
-    if kind.special == Special::TimeSeries {
+    if matches!(kind.special, Special::TimeSeries | Special::File) {
         ids.iter().try_for_each(|id| may_change(data, kind, *id, None))?;
     }
     if kind.special != Special::Asset {

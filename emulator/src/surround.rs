@@ -82,7 +82,10 @@ where
     };
     parts.headers.insert(SCHEME, HeaderValue::from_static(if wire.tls { "https" } else { "http" }));
 
-    let received = to_bytes(Body::new(body), state.config.limits.body).await;
+    // Nobody waits for a body that is announced to be too long.
+    let announced = header(&parts.headers, "content-length").parse::<u64>().unwrap_or(0);
+    let refused = announced > state.config.limits.body as u64;
+    let received = if refused { Ok(Bytes::new()) } else { to_bytes(Body::new(body), state.config.limits.body).await };
     entry.bytes = received.as_ref().map_or(0, Bytes::len);
     let now = entry.time;
     let fault = if admin { None } else { state.faults().take(parts.method.as_str(), &path, now) };
@@ -115,6 +118,7 @@ where
         words.next().is_some_and(|w| w == "gzip" || w == "*") && words.next() != Some("q=0")
     });
     let unpacked = match received {
+        Ok(_) if refused => Err(too_large(state.config.limits.body)),
         Ok(bytes) => unpack(&parts.headers, bytes, state.config.limits.body),
         Err(e) if is_too_long(&e) => Err(too_large(state.config.limits.body)),
         // The client went away or broke the protocol; there is nobody to answer.

@@ -52,6 +52,52 @@ async fn rows_of_a_set() {
 }
 
 #[tokio::test]
+async fn what_leads_out_is_kept() {
+    let e = Emulator::start().await;
+    let sap = "/writeback/sap";
+    let instance =
+        json!({"externalId": "i", "gatewayUrl": "https://s", "client": "100", "username": "u", "password": "hidden"});
+    let made = e.done(&format!("{sap}/instances"), json!({ "items": [instance] })).await;
+    assert_eq!((&made["items"][0]["username"], made["items"][0].get("password")), (&json!("u"), None));
+    let endpoint = |of: &str| json!({"items": [{"externalId": "e", "endpointType": "t", "instanceId": of}]});
+    assert_eq!(e.post(&format!("{sap}/endpoints"), endpoint("none")).await.0, 400);
+    e.done(&format!("{sap}/endpoints"), endpoint("i")).await;
+    assert_eq!(e.get(&format!("{sap}/endpoints")).await.1["items"][0]["instanceId"], "i");
+
+    let sink = json!({"type": "email", "externalId": "s", "emailAddress": "a@b"});
+    let subscription =
+        json!({"items": [{"externalId": "x", "sink": {"type": "email", "externalId": "s"}, "filter": {}}]});
+    assert_eq!(e.post("/processes/signals/subscriptions", subscription.clone()).await.0, 400);
+    e.done("/processes/signals/sinks", json!({ "items": [sink] })).await;
+    e.done("/processes/signals/subscriptions", subscription).await;
+    let found = e.done("/processes/signals/subscriptions/list", json!({})).await;
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn simulators_of_ones_own() {
+    let e = Emulator::start().await;
+    let model = |of: &str| json!({"items": [{"externalId": "m", "simulatorExternalId": of, "name": "m", "dataSetId": 1, "type": "t"}]});
+    let data_set = e.done("/datasets", json!({"items": [{"externalId": "d"}]})).await["items"][0]["id"].clone();
+    let mut own = model("own");
+    own["items"][0]["dataSetId"] = data_set.clone();
+    assert_eq!(e.post("/simulators/models", own.clone()).await.0, 400);
+    e.done("/simulators", json!({"items": [{"externalId": "own", "name": "own"}]})).await;
+    e.done("/simulators/models", own).await;
+    assert_eq!(e.done("/simulators/models/aggregate", json!({"aggregate": "count"})).await["items"][0]["count"], 1);
+    let connector =
+        json!({"items": [{"externalId": "c", "simulatorExternalId": "own", "dataSetId": data_set, "heartbeat": 1}]});
+    let log = e.done("/simulators/integrations", connector).await["items"][0]["logId"].clone();
+    let entry = json!({"timestamp": 1, "message": "m", "severity": "Debug"});
+    e.done("/simulators/logs/update", json!({"items": [{"id": log, "update": {"data": {"add": [entry]}}}]})).await;
+    assert_eq!(
+        e.done("/simulators/logs/byids", json!({"items": [{"id": log}]})).await["items"][0]["data"],
+        json!([entry])
+    );
+    assert_eq!(e.post("/simulators/run/callback", json!({"items": [{"id": 1, "status": "success"}]})).await.0, 400);
+}
+
+#[tokio::test]
 async fn jobs_progress() {
     let e = Emulator::with(Config { job_ms: 400, ..Config::default() }).await;
     e.done(

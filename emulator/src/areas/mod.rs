@@ -9,6 +9,7 @@ mod functions;
 mod geospatial;
 mod iam;
 mod misc;
+mod outward;
 pub mod sequence_rows;
 mod simulators;
 pub mod streams;
@@ -29,6 +30,7 @@ pub static SETS: &[&[Set]] = &[
     geospatial::SETS,
     iam::SETS,
     misc::SETS,
+    outward::SETS,
     crate::datapoints::subscriptions::SETS,
     crate::models::SETS,
     simulators::SETS,

@@ -132,6 +132,8 @@ pub static SETS: &[Set] = &[
 ];
 
 pub static SPECIALS: &[Special] = &[
+    ("POST", "simulators/models/aggregate", |state, call, _| count(state, call, MODELS)),
+    ("POST", "simulators/routines/aggregate", |state, call, _| count(state, call, ROUTINES)),
     ("POST", "simulators/run", run),
     ("POST", "simulators/run/callback", callback),
     ("POST", "simulators/runs/data/list", |state, call, _| {
@@ -221,6 +223,18 @@ fn log(data: &mut Data, row: &Object) -> Result<Value> {
 fn show_run(view: &View, row: &mut Object) {
     let stage = view.stage(int(row, "createdTime").unwrap_or(0));
     row.entry("status").or_insert(json!(["ready", "running", "success"].get(stage)));
+}
+
+fn count(state: &State, call: &Call, path: &str) -> Result<Reply> {
+    let body = call.object()?;
+    if need(&body, "aggregate")? != "count" {
+        return Err(ApiError::bad("aggregate must be count"));
+    }
+    let set = crate::generic::set(path).ok_or_else(|| crate::generic::not_found("sets", path))?;
+    let data = state.read();
+    let filter = crate::generic::Filter::new(&data, set, body.get("filter"))?;
+    let count = rows(&data, path).filter(|(_, row)| filter.matches(row)).count();
+    Ok(Reply::ok(&json!({"items": [{ "count": count }]})))
 }
 
 /// What a connector tells of a run; from then on that is how it stands.

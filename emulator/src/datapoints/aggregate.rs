@@ -171,7 +171,7 @@ struct Sample {
     bad: bool,
 }
 
-/// Between datapoints further apart than this nothing is interpolated.
+/// At a moment between datapoints further apart than this nothing is interpolated. Within a bucket lines are as long as they are.
 const LONGEST_GAP: i64 = 3_600_000;
 
 #[derive(Clone, Copy)]
@@ -309,7 +309,10 @@ impl<'a> View<'a> {
             }
             let (from, to) = (a.t.max(begin), b.t.min(end));
             let constant = self.is_step || b.bad;
-            if from < to {
+            // Across an edge of the bucket there is a line only where the edge has an interpolated value.
+            let crosses = a.t < begin || b.t >= end;
+            let line = constant || !crosses || b.t - a.t <= LONGEST_GAP;
+            if from < to && line {
                 let length = (to - from) as f64;
                 let value = |t: i64| {
                     if constant { a.v } else { a.v + (b.v - a.v) * ((t - a.t) as f64 / (b.t - a.t) as f64) }

@@ -105,6 +105,7 @@ const NAMED: &[(u32, &str, &str)] = &[
          ConditionAlreadyShelved ConditionNotShelved ShelvingTimeOutOfRange AggregateListMismatch \
          AggregateNotSupported AggregateInvalidInputs BoundNotFound BoundNotSupported",
     ),
+    (0x810D, "Bad", "CertificateChainIncomplete LicenseExpired LicenseLimitsExceeded LicenseNotAvailable"),
 ];
 
 /// Codes and their names, in order.

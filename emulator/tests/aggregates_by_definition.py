@@ -142,16 +142,14 @@ def aggregate(series, begin, end, ignore_bad, uncertain_as_bad):
     out["maxDatapoint"] = next((p[0], p[2]) for p in inside if Fraction(p[1]) == out["max"])
     out["discreteVariance"] = sum((v - mean) ** 2 for v in values) / len(values)
 
-    def line_is_known(piece):
-        """Within the bucket, or where its edge can be interpolated; what is constant holds anyway."""
-        constant = series.is_step or (piece[0], piece[1]) not in lines
-        return constant or (piece[0] >= begin and piece[1] < end) or piece[1] - piece[0] <= LONGEST_GAP
+    def is_known(piece):
+        """Within the bucket, or where its edge could be interpolated; steps hold anyway."""
+        return series.is_step or (piece[0] >= begin and piece[1] < end) or piece[1] - piece[0] <= LONGEST_GAP
 
-    lines = {(a[0], b[0]) for a, b in zip(visible, visible[1:]) if not b[3]}
     parts = []
     for piece in pieces:
         low, high = max(piece[0], begin), min(piece[1], end)
-        if low < high and line_is_known(piece):
+        if low < high and is_known(piece):
             parts.append((low, high, value_at(piece, low), value_at(piece, high)))
     length = sum(high - low for low, high, _, _ in parts)
     if length:
@@ -163,8 +161,7 @@ def aggregate(series, begin, end, ignore_bad, uncertain_as_bad):
     variation = Fraction(0)
     for piece in strict_pieces:
         low, high = max(piece[0], begin), min(piece[1], end)
-        crosses = piece[0] < begin or piece[1] >= end
-        if low < high and (series.is_step or not crosses or piece[1] - piece[0] <= LONGEST_GAP):
+        if low < high and is_known(piece):
             variation += abs(value_at(piece, high) - value_at(piece, low))
     if series.is_step:
         # The function jumps where a datapoint is.

@@ -309,10 +309,10 @@ impl<'a> View<'a> {
             }
             let (from, to) = (a.t.max(begin), b.t.min(end));
             let constant = self.is_step || b.bad;
-            // Across an edge of the bucket there is a line only where the edge has an interpolated value.
+            // Across an edge of the bucket something is known only where the edge could be interpolated.
             let crosses = a.t < begin || b.t >= end;
-            let line = constant || !crosses || b.t - a.t <= LONGEST_GAP;
-            if from < to && line {
+            let known = self.is_step || !crosses || b.t - a.t <= LONGEST_GAP;
+            if from < to && known {
                 let length = (to - from) as f64;
                 let value = |t: i64| {
                     if constant { a.v } else { a.v + (b.v - a.v) * ((t - a.t) as f64 / (b.t - a.t) as f64) }

@@ -272,6 +272,10 @@ void add_views(text *t, const doc *body, int items, int newest) {
 static void add_result(text *t, const doc *body, const char *op, const doc *d, int call, int views) {
   int single = is_single(op, d, call), counted = is_counted(op, d, call), versions = member(d, call, "all_versions");
   int items = member(body, 0, "items"), first = first_of(body, items);
+  if (items == NONE && !single) {
+    add_text(t, "\"error\":{\"kind\":\"missing_key\",\"text\":\"no items in the answer\"}");
+    return;
+  }
   if (counted && member(body, first, "count") == NONE) {
     add_text(t, "\"error\":{\"kind\":\"internal\",\"text\":\"no count in the answer\"}");
     return;
@@ -287,8 +291,7 @@ static void add_result(text *t, const doc *body, const char *op, const doc *d, i
     add_value(t, body, member(body, first, "count"));
   } else {
     add_text(t, "{\"items\":");
-    if (items == NONE) add_text(t, "[]");
-    else if (member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE) add_aggregates(t, body, items);
+    if (member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE) add_aggregates(t, body, items);
     else if (member(d, call, "aggregates") != NONE) add_groups(t, body, items);
     else if (member(d, call, "nodes") != NONE || member(d, call, "edges") != NONE) add_instances(t, body, items);
     else if (views) add_views(t, body, items, strcmp(op, "retrieve") == 0 && says_no(d, versions));
@@ -328,7 +331,7 @@ void read_items(text *t, cognite_client *client, const char *op, const doc *d, i
       add_result(t, &body, op, d, call, strcmp(resource, "data_modeling.views") == 0);
       free_doc(&body);
     } else {
-      add_text(t, "\"ok\":\"the result is not JSON\"");
+      add_text(t, "\"error\":{\"kind\":\"json_decode\",\"text\":\"the answer is not JSON\"}");
     }
     add_text(t, "}");
   } else if (status == COGNITE_ERR_NOT_FOUND && single && strcmp(resource, "labels") != 0) {

@@ -55,7 +55,7 @@ pub fn publish(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         return Ok(failed("The emulator publishes data models and executes no other GraphQL"));
     }
     let order = body.get("variables").and_then(|v| v.as_object()?.values().find_map(Value::as_object));
-    let order = order.ok_or_else(|| ApiError::bad("The variables need the data model"))?;
+    let Some(order) = order else { return Ok(failed("The variables need the data model")) };
     for field in ["space", "externalId", "version", "graphQlDml"] {
         if text(order, field).is_empty() {
             return Ok(failed(&format!(

@@ -1,5 +1,6 @@
 /* starved.c - a process that is short of threads or of files, or about to end: calls get an error or an answer, never a hang,
- * and work again once there is what was lacking. The creation of threads fails here, in this program's own function. */
+ * and work again once there is what was lacking. The creation of threads fails here, in this program's own function, which
+ * also sees that the library's threads never have the mask of the host's, not even when they begin. */
 #define _GNU_SOURCE
 #include "host.h"
 #include <dlfcn.h>
@@ -14,11 +15,19 @@ static int told;
 /* ---- threads ---- */
 
 static int created, refused_from, refused_to;
+static int watched, seen, open_to_signals;
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
   static int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
   int number = __atomic_add_fetch(&created, 1, __ATOMIC_SEQ_CST);
   if (create == NULL) *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+  if (watched) {
+    sigset_t inherited;
+    pthread_sigmask(SIG_SETMASK, NULL, &inherited);
+    __atomic_add_fetch(&seen, 1, __ATOMIC_SEQ_CST);
+    if (!sigismember(&inherited, SIGUSR1) || !sigismember(&inherited, SIGTERM) || !sigismember(&inherited, SIGPIPE))
+      __atomic_add_fetch(&open_to_signals, 1, __ATOMIC_SEQ_CST);
+  }
   return number >= refused_from && number <= refused_to ? EAGAIN : create(thread, attributes, run, argument);
 }
 
@@ -50,6 +59,49 @@ static void short_of_threads(int from, int to) {
   if (cognite_shutdown(NULL) != COGNITE_OK || told != (accepted == COGNITE_OK)) bad |= 8;
   if (host_get(client, "/ok") != COGNITE_OK) bad |= 16;
   _exit(bad);
+}
+
+/* In a process of its own that has the server, so that every thread that begins here is the library's. */
+static void begun_under_a_mask(void) {
+  char url[64], text[200];
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_upload upload = COGNITE_UPLOAD_INIT;
+  cognite_download download = COGNITE_DOWNLOAD_INIT;
+  int ports[2], round, bad = 0;
+  pid_t serving;
+  if (pipe(ports) != 0) _exit(70);
+  serving = fork();
+  if (serving == 0) {
+    host_start(&server);
+    if (write(ports[1], &server.port, sizeof server.port) != sizeof server.port) _exit(1);
+    for (;;) pause();
+  }
+  if (read(ports[0], &server.port, sizeof server.port) != sizeof server.port) _exit(71);
+  snprintf(url, sizeof url, "http://localhost:%d", server.port); /* a name, which is looked up */
+  snprintf(text, sizeof text, "/tmp/cognite-hazards-%ld", (long)getpid());
+  client = host_client_at(url);
+  notify.done = on_done;
+  upload.file = download.file = "{\"id\":1}";
+  upload.file_len = download.file_len = strlen(upload.file);
+  upload.flags = COGNITE_UPLOAD_EXISTING;
+  upload.path = "/proc/self/exe";
+  download.path = text;
+  watched = 1;
+  for (round = 0; round < 5; round++) {
+    cognite_response *response = NULL;
+    switch (round) { /* each is the first of an engine */
+      case 0: bad |= host_get(client, "/ok") != COGNITE_OK; break;
+      case 1: bad |= cognite_client_get_async(client, "/ok", NULL, NULL, &notify, NULL) != COGNITE_OK; break;
+      /* The server knows of no files: what matters happened before it was asked. */
+      case 2: bad |= cognite_client_upload(client, &upload, &response, NULL) != COGNITE_ERR_DECODE; break;
+      case 3: bad |= cognite_client_download(client, &download, &response, NULL) != COGNITE_ERR_DECODE; break;
+      default: bad |= cognite_client_diagnose(client, 5000, &response, NULL) != COGNITE_OK;
+    }
+    cognite_response_free(response);
+    bad |= cognite_shutdown(NULL) != COGNITE_OK;
+  }
+  kill(serving, SIGKILL);
+  _exit(bad ? 72 : open_to_signals != 0 ? 73 : seen < 10 ? 74 : 0);
 }
 
 /* ---- files ---- */
@@ -109,6 +161,9 @@ int main(void) {
   }
   fflush(NULL);
   pid_t pid = fork();
+  if (pid == 0) begun_under_a_mask();
+  host_ended(pid, 60000, "threads begun under a mask");
+  pid = fork();
   if (pid == 0) short_of_files(threads);
   host_ended(pid, 200000, "more threads than files");
   pid = fork();

@@ -1,7 +1,6 @@
 //! What the operating system must be asked directly. Small, and next to `ffi` the only place where unsafe code lives.
 #![allow(unsafe_code)]
 
-#[cfg(unix)]
 pub mod cancellation;
 pub mod inflate;
 pub mod launch;

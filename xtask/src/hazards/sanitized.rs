@@ -33,6 +33,7 @@ pub const ADDRESS: Sanitizer = Sanitizer {
         "c/test_arguments_requests",
         "c/test_hostile",
         "hazards/restart",
+        "hazards/shutdown",
         "hazards/mixed",
         "hazards/exit",
     ],
@@ -59,6 +60,7 @@ pub const THREAD: Sanitizer = Sanitizer {
         "hazards/sigpipe",
         "hazards/fork",
         "hazards/restart",
+        "hazards/shutdown",
         "hazards/mixed",
     ],
     wrong: (

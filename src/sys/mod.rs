@@ -10,4 +10,6 @@ pub mod readiness;
 pub mod signals;
 pub mod socket;
 #[cfg(unix)]
+pub mod streams;
+#[cfg(unix)]
 pub mod wait;

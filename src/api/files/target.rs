@@ -157,7 +157,7 @@ impl Disk {
         let done = tokio::task::spawn_blocking(move || {
             let file = match file {
                 Some(file) => file,
-                None => Arc::new(OpenOptions::new().write(true).open(path)?),
+                None => Arc::new(open(&path)?),
             };
             work(&file).map(|()| file)
         });
@@ -175,6 +175,13 @@ impl Disk {
         let piece = std::mem::take(&mut self.waiting);
         self.on_disk(move |mut file| file.write_all(&piece)).await
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    #[cfg(unix)]
+    let file = File::from(crate::sys::streams::above(file.into())?);
+    Ok(file)
 }
 
 impl Sink for Disk {

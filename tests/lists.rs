@@ -163,7 +163,7 @@ fn a_list_is_whole_or_an_error() {
         let how = match random.u32(0..4) {
             0 => How::AtOnce,
             1 => How::Pages(random.u32(u32::from(parts > 0)..4), 0),
-            2 if limit.is_none() => How::Pages(random.u32(1..4), UNCHECKED),
+            2 if limit.is_none() => How::Pages(random.u32(u32::from(parts > 0)..4), UNCHECKED),
             _ => How::Pages(2, 0),
         };
         let mut arguments = json!({"limit": limit});
@@ -264,5 +264,34 @@ fn the_next_page_is_asked_for_before_this_one_is_done_with() {
             assert!(waited.is_some(), "{ahead} ahead: {} requests after {taken} pages", server.got().len());
             assert!(server.got().len() <= wanted.max(taken + asked_before), "{ahead} ahead, {taken} taken");
         }
+    }
+}
+
+/// A large page is received where one was that was freed: pages would else cost new memory each time.
+#[test]
+fn a_page_is_received_where_one_was_that_was_freed() {
+    let text = "x".repeat(300_000);
+    let server = Server::start(None, move |got| {
+        let page = body(got)["cursor"].as_str().map_or(1, |c| c.parse().unwrap());
+        let next = (page < 20).then(|| (page + 1).to_string());
+        ok(&json!({"items": [{"id": page, "x": text}], "nextCursor": next}).to_string())
+    });
+    let client = client(&server);
+    for ahead in [0, 1] {
+        let pages = client.pages(&OperationRequest { flags: UNCHECKED, ..request("{}") }, ahead).unwrap();
+        let (mut places, mut others) = (Vec::new(), Vec::new());
+        for taken in 1..=20 {
+            let mut page = runtime::block_on(pages.next().unwrap()).unwrap();
+            assert_eq!(ids(&page), [taken]);
+            places.push(page.body.as_ptr().addr());
+            let room = page.body.capacity();
+            page.give_back();
+            // Would have got the memory if the page had been freed.
+            others.push(Vec::<u8>::with_capacity(room));
+        }
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() <= 2 * ahead as usize + 1, "{ahead} ahead: {} places", places.len());
+        assert_eq!(runtime::block_on(pages.next().unwrap()).unwrap_err().status(), Status::Empty);
     }
 }

@@ -2345,6 +2345,18 @@ COGNITE_CHECKED cognite_status cognite_global_set_default_config(const cognite_c
                                                  cognite_error **err);
 
 /**
+ * The config of clients that are made without one, as cognite_global_set_default_config() or `default_client_config` set it.
+ *
+ * @param[out] config  A copy, to be freed with cognite_config_free(). Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (there is none).
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the copy. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_get_default_config(cognite_config **config,
+                                                 cognite_error **err);
+
+/**
  * Switches the compression of request bodies off.
  * Read for each call. A config can have its own value.
  *

@@ -70,12 +70,7 @@ impl Client {
 
     /// With the process's default config.
     pub fn from_global() -> Result<Arc<Self>, Error> {
-        match &global::current().default_config {
-            Some(config) => Self::new(config),
-            None => Err(Error::config(
-                "no config was given and there is no default one; set default_client_config in the global settings",
-            )),
-        }
+        Self::new(&global::default_config()?)
     }
 
     pub fn config(&self) -> &ClientConfig {

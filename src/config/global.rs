@@ -82,6 +82,12 @@ pub fn current() -> Arc<Global> {
     }
 }
 
+/// The config of clients that are made without one.
+pub fn default_config() -> Result<ClientConfig, Error> {
+    let none = "no config was given and there is no default one; set default_client_config in the global settings";
+    current().default_config.clone().ok_or_else(|| Error::config(none))
+}
+
 /// Changes the settings in one step. If `change` fails nothing is applied. Every call waits meanwhile, so it does no more
 /// than that: what is read or parsed is read before.
 pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(), Error> {

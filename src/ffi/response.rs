@@ -72,6 +72,12 @@ impl ResponseBox {
     }
 }
 
+impl Drop for ResponseBox {
+    fn drop(&mut self) {
+        self.response.give_back();
+    }
+}
+
 impl Object for ResponseBox {
     type C = cognite_response;
     const TAG: u64 = 0x636f_675f_7265_7370;

@@ -75,6 +75,8 @@ pub struct Response {
     pub index: Option<Box<Index>>,
     /// What an operation made of its answers; the layer that made it knows what it is.
     pub payload: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where the body's memory goes when nobody reads it any more.
+    pub home: Option<Arc<Shelf>>,
 }
 
 /// What is in a page.
@@ -97,6 +99,13 @@ impl Response {
         (std::mem::take(&mut self.body).into(), self)
     }
 
+    /// Nobody reads the body any more.
+    pub fn give_back(&mut self) {
+        if let Some(shelf) = self.home.take() {
+            shelf.put(std::mem::take(&mut self.body));
+        }
+    }
+
     /// The same for other text.
     pub fn of_text(text: String) -> Self {
         Self {
@@ -107,6 +116,7 @@ impl Response {
             elapsed: Duration::ZERO,
             index: None,
             payload: None,
+            home: None,
         }
     }
 }
@@ -280,6 +290,7 @@ impl HttpClient {
                     elapsed: mark.end(Ok(answer.status)),
                     index: None,
                     payload: None,
+                    home: call.shelf.clone(),
                 };
                 self.tell(&call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)

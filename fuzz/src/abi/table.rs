@@ -95,6 +95,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         columns::cognite_columns_timestamps,
         columns::cognite_columns_validity,
         concurrency::cognite_global_get_concurrency,
+        global::cognite_global_get_default_config,
         global_values::cognite_global_get_proxy,
         global_values::cognite_global_get_status_forcelist,
         global_threads::cognite_global_get_thread_name_prefix,

@@ -62,6 +62,13 @@ foreach(name IN ITEMS test_login test_every_operation)
   cognite_test(c_${name} EMULATOR COMMAND "$<TARGET_FILE:${name}>" "${CMAKE_CURRENT_SOURCE_DIR}/tests/data")
 endforeach()
 
+# What is lost is noticed, or the tests above showed nothing.
+if(COGNITE_TESTS_VALGRIND)
+  cognite_c_program(leaks)
+  cognite_test(valgrind_notices_leaks COMMAND "$<TARGET_FILE:leaks>")
+  set_tests_properties(valgrind_notices_leaks PROPERTIES PASS_REGULAR_EXPRESSION "definitely lost")
+endif()
+
 # The header alone, in each language; and a program with the static library.
 foreach(standard IN ITEMS 99 11)
   add_executable(header_alone_c${standard} tests/c/header_alone.c)

@@ -101,6 +101,31 @@ fn every_function_is_documented_in_the_same_order() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What waits for the network can also be told later, with the same inputs.
+#[test]
+fn every_operation_has_both_faces() {
+    let header = committed();
+    let functions = functions(&header);
+    let inputs = |prototype: &str, until: &str| {
+        let parameters = prototype.split_once('(').unwrap().1.trim_end_matches(");").to_owned();
+        parameters.split(',').map(|p| p.trim().to_owned()).take_while(|p| !p.contains(until)).collect::<Vec<_>>()
+    };
+    let mut found = 0;
+    for (name, text) in &functions {
+        let (comment, prototype) = text.split_once('\u{0}').unwrap();
+        if !comment.replace('\n', " ").contains("**Blocks:** on ") {
+            continue;
+        }
+        found += 1;
+        let twin = functions.iter().find(|(other, _)| *other == format!("{name}_async"));
+        let (_, text) = twin.unwrap_or_else(|| panic!("{name} waits for the network and has no {name}_async"));
+        let (comment, told) = text.split_once('\u{0}').unwrap();
+        assert!(comment.replace('\n', " ").contains("**Blocks:** no"), "{name}_async");
+        assert_eq!(inputs(prototype, "**"), inputs(told, "cognite_notify"), "{name}");
+    }
+    assert!(found > 15 && functions.iter().filter(|(name, _)| name.ends_with("_async")).count() == found, "{found}");
+}
+
 /// Booleans, C enums, long, structs by value and their like differ between compilers or are costly for other languages.
 #[test]
 fn signatures_hold_only_types_that_every_language_has() {

@@ -17,7 +17,8 @@
  *             Workers (client, queue, cancel) are used by any number of threads. Results (response, columns, error) are read-only, for any
  *             number of threads. They may be freed in any order.
  * Blocking    functions end: by their result, by their deadline, by a cognite_cancel, or by cognite_shutdown(). They may be
- *             called from any thread, whatever its signal mask and stack. (cognite_queue_next() has its own rule.)
+ *             called from any thread, whatever its signal mask and stack. (cognite_queue_next() has its own rule.) A
+ *             pthread_cancel() takes effect after a function of the library, never in it.
  * _async      functions answer COGNITE_OK when the call is accepted: then the callback (on a thread of the library) or the
  *             queue is told exactly once, later. Any other answer means it is never told.
  * Writes      that failed are either surely not applied or in doubt: cognite_error_in_doubt() tells.
@@ -635,7 +636,8 @@ typedef struct cognite_upload {
    */
   size_t content_len;
   /**
-   * The content is that of this local file, UTF-8; NULL: `content` is.
+   * The content is that of this local file, UTF-8; NULL: `content` is. A relative path is meant from where the process is
+   * when the call is made.
    */
   const char *path;
   /**
@@ -674,7 +676,7 @@ typedef struct cognite_download {
    */
   size_t file_len;
   /**
-   * Into this local file, UTF-8, which is replaced if it exists. NULL: into memory.
+   * Into this local file, UTF-8, which is replaced if it exists. NULL: into memory. Relative as in cognite_upload.
    */
   const char *path;
   /**
@@ -3801,6 +3803,26 @@ COGNITE_CHECKED cognite_status cognite_points_insert_columns(cognite_client *cli
                                              const cognite_insert *options,
                                              cognite_response **out,
                                              cognite_error **err);
+
+/**
+ * cognite_points_insert_columns() that tells its result later. The columns are copied before this returns.
+ *
+ * @param client    The client. Not NULL.
+ * @param columns   `count` pointers, none NULL. Those of one series are taken in their order. NULL only with `count` 0.
+ * @param count     How many.
+ * @param options   NULL: the usual.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_points_insert_columns_async(cognite_client *client,
+                                                   const cognite_column *const *columns,
+                                                   size_t count,
+                                                   const cognite_insert *options,
+                                                   const cognite_notify *notify,
+                                                   cognite_error **err);
 
 /**
  * Deletes ranges of datapoints, and waits. Any number of them: 10,000 go into one request. Each has a start and an end, in

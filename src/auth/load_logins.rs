@@ -1,6 +1,5 @@
 //! The three ways to log in that look their endpoints up: certificate, device code, interactive.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -14,6 +13,7 @@ use super::load::{leeway, needed, needed_text, scopes};
 use super::secret_source::secret;
 use crate::document::{kind_of, unknown_key};
 use crate::error::Error;
+use crate::sys::process::path_from_here;
 
 /// A person does not need longer than a day.
 const LONGEST_LOGIN: f64 = 86_400.0;
@@ -58,7 +58,7 @@ fn set_cache(way: &str, credentials: &mut Credentials, map: &Map<String, Value>)
         return Err(Error::config(format!("credentials.{way}.token_cache_path is empty")));
     }
     let cache = &mut credentials.person_mut("a token cache")?.cache;
-    cache.path = path.map(PathBuf::from);
+    cache.path = path.map(path_from_here);
     cache.memory_only = flag(way, map, "mem_cache_only")?;
     cache.clear = flag(way, map, "clear_cache")?;
     Ok(())

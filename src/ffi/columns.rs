@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char};
 use std::sync::{Arc, OnceLock};
 
 use super::error::{ErrorBox, cognite_error};
-use super::guard::{Out, access, cognite_status, entry};
+use super::guard::{Out, access, cognite_status, entry, glance};
 use super::handle::{Object, free, get, into_raw};
 use super::response::{ResponseBox, cognite_response};
 use super::text::{c_text, text_opt};
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn cognite_columns_of_error(
 
 /// One fact of one series; `default` for NULL and for a number past the last.
 fn of_series<T>(columns: *const cognite_columns, series: usize, default: T, read: impl FnOnce(&Series) -> T) -> T {
-    access(default, || {
+    glance(default, || {
         // SAFETY: NULL or live columns, by the contract of every accessor.
         let c = unsafe { get::<ColumnsBox>(columns, "columns") }?;
         c.columns.series.get(series).map(read).ok_or_else(|| Error::argument("series"))
@@ -123,7 +123,7 @@ fn start<T>(column: &[T]) -> *const T {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_columns_series(columns: *const cognite_columns) -> usize {
     // SAFETY: NULL or live columns.
-    access(0, || Ok(unsafe { get::<ColumnsBox>(columns, "columns") }?.columns.series.len()))
+    glance(0, || Ok(unsafe { get::<ColumnsBox>(columns, "columns") }?.columns.series.len()))
 }
 
 /// What is known of a series besides its datapoints. `type` is numeric, string or state; `found` is false for one that does
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn cognite_columns_numbers(
     aggregate: *const c_char,
 ) -> *const f64 {
     // SAFETY: NULL or a text.
-    let name = access(Some("\0"), || unsafe { text_opt(aggregate, "aggregate") });
+    let name = glance(Some("\0"), || unsafe { text_opt(aggregate, "aggregate") });
     of_series(columns, series, std::ptr::null(), |s| match name {
         None => start(&s.points.numbers),
         Some(name) => {
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn cognite_columns_state_aggregates(
     buckets: *mut *const i64,
 ) -> *const i64 {
     // SAFETY: NULL or a text.
-    let name = access(Some("\0"), || unsafe { text_opt(aggregate, "aggregate") });
+    let name = glance(Some("\0"), || unsafe { text_opt(aggregate, "aggregate") });
     let none = (std::ptr::null(), std::ptr::null());
     let (column, from) = of_series(columns, series, none, |s| {
         let sums = &s.points.of_states;

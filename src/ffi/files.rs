@@ -36,7 +36,8 @@ pub struct cognite_upload {
     pub content: *const c_void,
     /// Bytes of the content.
     pub content_len: usize,
-    /// The content is that of this local file, UTF-8; NULL: `content` is.
+    /// The content is that of this local file, UTF-8; NULL: `content` is. A relative path is meant from where the process is
+    /// when the call is made.
     pub path: *const c_char,
     /// For all of it, in milliseconds up to a week. 0: as long as bytes move; then each request to the API has the client's
     /// total time, and the content may stand still for its `file_transfer_timeout`.
@@ -65,7 +66,7 @@ pub struct cognite_download {
     pub file: *const c_char,
     /// Bytes of it.
     pub file_len: usize,
-    /// Into this local file, UTF-8, which is replaced if it exists. NULL: into memory.
+    /// Into this local file, UTF-8, which is replaced if it exists. NULL: into memory. Relative as in cognite_upload.
     pub path: *const c_char,
     /// As for an upload.
     pub timeout_ms: u64,

@@ -5,9 +5,11 @@ use super::handle::into_raw;
 pub(crate) use super::status::cognite_status;
 use crate::error::{Error, Status};
 use crate::runtime;
+use crate::sys::cancellation::Uncancelled;
 
 /// Runs the body of a fallible function. `err` is the caller's error slot, NULL or overwritten.
 pub(crate) fn entry(err: *mut *mut cognite_error, body: impl FnOnce() -> Result<(), Error>) -> cognite_status {
+    let _uncancelled = Uncancelled::begin();
     if !err.is_null() {
         // SAFETY: not NULL, so by the contract of every function a slot that may be written.
         unsafe { err.write(std::ptr::null_mut()) };
@@ -33,6 +35,13 @@ pub(crate) fn entry(err: *mut *mut cognite_error, body: impl FnOnce() -> Result<
 
 /// Runs the body of an accessor, which cannot fail but for our own defects.
 pub(crate) fn access<T>(default: T, body: impl FnOnce() -> Result<T, Error>) -> T {
+    let _uncancelled = Uncancelled::begin();
+    glance(default, body)
+}
+
+/// [`access`] for what is asked of each item, where every nanosecond counts: the body only reads and allocates memory, and
+/// nothing of that is a place where a pthread_cancel strikes.
+pub(crate) fn glance<T>(default: T, body: impl FnOnce() -> Result<T, Error>) -> T {
     match runtime::panics::contain(body) {
         Ok(Ok(value)) => value,
         _ => default,

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::runtime;
+use crate::sys::cancellation::Uncancelled;
 
 /// What a kind of handle is: its C type, its tag, its name in errors.
 pub(crate) trait Object: Sized {
@@ -96,6 +97,8 @@ pub(crate) unsafe fn free<T: Object>(raw: *mut T::C) {
     if raw.is_null() || runtime::is_forked_child() {
         return;
     }
+    // Closing is a place where a pthread_cancel strikes.
+    let _uncancelled = Uncancelled::begin();
     let _ = runtime::panics::contain(|| {
         // SAFETY: passed on to the caller of this function.
         drop(unsafe { take::<T>(raw, "the handle") });

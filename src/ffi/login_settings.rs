@@ -1,7 +1,6 @@
 //! Settings of logins that need a person, on credentials and on configs that were loaded.
 
 use std::ffi::{c_char, c_void};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::config::{ConfigBox, cognite_config};
@@ -14,6 +13,7 @@ use super::text::text_opt;
 use super::token_provider::cognite_destroy;
 use crate::auth::Credentials;
 use crate::error::Error;
+use crate::sys::process::path_from_here;
 
 /// # Safety
 /// `config` is NULL or a live config that no other thread uses.
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn cognite_credentials_set_token_cache(
             return Err(Error::argument("flags holds bits that mean nothing"));
         }
         let cache = &mut c.person_mut("a token cache")?.cache;
-        cache.path = path.map(PathBuf::from);
+        cache.path = path.map(path_from_here);
         cache.memory_only = flags & COGNITE_TOKEN_CACHE_MEMORY != 0;
         cache.clear = flags & COGNITE_TOKEN_CACHE_CLEAR != 0;
         Ok(())

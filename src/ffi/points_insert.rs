@@ -13,8 +13,10 @@ use super::notify::{Sized, cognite_notify, finish, notify_of, read_sized};
 use super::points::{PointsBox, cognite_points};
 use super::response::cognite_response;
 use super::text::{array, bytes};
+use crate::api::datapoints::column::Column;
 use crate::api::datapoints::create::Template;
 use crate::api::datapoints::insert::{self, Options};
+use crate::api::datapoints::points::Points;
 use crate::error::Error;
 use crate::runtime;
 
@@ -65,6 +67,14 @@ unsafe fn options_of(raw: *const cognite_insert) -> Result<Options, Error> {
         json: o.json == 1,
         create: if template.is_empty() { None } else { Some(Template::parse(template)?) },
     })
+}
+
+/// # Safety
+/// `raw` is NULL or so many pointers, each NULL or a column whose arrays live as long as `'a`.
+unsafe fn columns_of<'a>(raw: *const *const cognite_column, count: usize) -> Result<Vec<Column<'a>>, Error> {
+    // SAFETY: passed on to the caller of this function, here and below.
+    let given = unsafe { array(raw, count, "columns") }?;
+    given.iter().map(|column| unsafe { column_of(*column, "columns") }).collect()
 }
 
 /// Writes what was collected, and waits. The collection keeps it.
@@ -180,17 +190,46 @@ pub unsafe extern "C" fn cognite_points_insert_columns(
     let wanted = unsafe { Out::new(out) };
     entry(err, || {
         // SAFETY: NULL or live objects of the caller's, and `count` pointers.
-        let (client, options, given) =
-            unsafe { (get::<ClientBox>(client, "client")?, options_of(options)?, array(columns, count, "columns")?) };
-        let mut columns = Vec::with_capacity(given.len());
-        for column in given {
-            // SAFETY: NULL or a column of the caller's.
-            columns.push(unsafe { column_of(*column, "columns") }?);
-        }
+        let (client, options, columns) =
+            unsafe { (get::<ClientBox>(client, "client")?, options_of(options)?, columns_of(columns, count)?) };
         let response = insert::blocking(&client.0, &columns, &options)?;
         if !out.is_null() {
             finish(wanted, response);
         }
         Ok(())
+    })
+}
+
+/// cognite_points_insert_columns() that tells its result later. The columns are copied before this returns.
+///
+/// @param client    The client. Not NULL.
+/// @param columns   `count` pointers, none NULL. Those of one series are taken in their order. NULL only with `count` 0.
+/// @param count     How many.
+/// @param options   NULL: the usual.
+/// @param notify    Whom to tell. Not NULL.
+/// @param[out] err  May be NULL; set when the call is not accepted.
+/// @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_points_insert_columns_async(
+    client: *mut cognite_client,
+    columns: *const *const cognite_column,
+    count: usize,
+    options: *const cognite_insert,
+    notify: *const cognite_notify,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    entry(err, || {
+        // SAFETY: NULL or live objects of the caller's, and `count` pointers.
+        let (client, columns, options, notify) = unsafe {
+            let notify = notify_of(notify)?;
+            (get::<ClientBox>(client, "client")?, columns_of(columns, count)?, options_of(options)?, notify)
+        };
+        let mut points = Points::default();
+        columns.iter().try_for_each(|column| points.add(column))?;
+        let insert = insert::accept(&client.0, &points, &options)?;
+        runtime::spawn_notified(insert.run(), notify)
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::{Arc, OnceLock};
 
-use super::guard::access;
+use super::guard::{access, glance};
 use super::handle::{Object, free, get};
 use super::text::c_text;
 use crate::api::operations::answer;
@@ -93,7 +93,7 @@ impl Object for ResponseBox {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_response_http_status(response: *const cognite_response) -> i32 {
     // SAFETY: NULL or a live response.
-    access(0, || Ok(i32::from(unsafe { get::<ResponseBox>(response, "response") }?.response.status)))
+    glance(0, || Ok(i32::from(unsafe { get::<ResponseBox>(response, "response") }?.response.status)))
 }
 
 /// The body, decompressed. One NUL byte follows it, so a JSON or text body can be printed as it is; a body may hold
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn cognite_response_http_status(response: *const cognite_r
 /// **Blocks:** no. **Threads:** any number. **Owns:** the response; valid until it is freed. **Since:** 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_response_body(response: *const cognite_response, len: *mut usize) -> *const c_char {
-    let (body, n) = access((c"".as_ptr(), 0), || {
+    let (body, n) = glance((c"".as_ptr(), 0), || {
         // SAFETY: NULL or a live response.
         let r = unsafe { get::<ResponseBox>(response, "response") }?;
         Ok((r.response.body.as_ptr().cast(), r.len))
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn cognite_response_request_id(response: *const cognite_re
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_response_elapsed_us(response: *const cognite_response) -> u64 {
     // SAFETY: NULL or a live response.
-    access(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.response.elapsed.as_micros() as u64))
+    glance(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.response.elapsed.as_micros() as u64))
 }
 
 /// How many times the request was made until this answer came.
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn cognite_response_elapsed_us(response: *const cognite_re
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_response_attempts(response: *const cognite_response) -> u32 {
     // SAFETY: NULL or a live response.
-    access(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.response.attempts))
+    glance(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.response.attempts))
 }
 
 /// How many elements a body of the form `{"items":[…],…}` has: pages, and results of most operations. The body of a page
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn cognite_response_attempts(response: *const cognite_resp
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cognite_response_item_count(response: *const cognite_response) -> usize {
     // SAFETY: NULL or a live response.
-    access(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.index().map_or(0, |i| i.items.len())))
+    glance(0, || Ok(unsafe { get::<ResponseBox>(response, "response") }?.index().map_or(0, |i| i.items.len())))
 }
 
 /// An element of a body of the form `{"items":[…],…}`: its JSON text, not ended by NUL.
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn cognite_response_item(
     index: usize,
     len: *mut usize,
 ) -> *const c_char {
-    let (item, n) = access((std::ptr::null(), 0), || {
+    let (item, n) = glance((std::ptr::null(), 0), || {
         // SAFETY: NULL or a live response.
         let r = unsafe { get::<ResponseBox>(response, "response") }?;
         let place = r.index().and_then(|i| i.items.get(index));

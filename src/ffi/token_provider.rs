@@ -63,8 +63,10 @@ impl Drop for Owned {
             // SAFETY: the host's own function with the host's own pointer, once.
             unsafe { destroy(user_data.0) }
         };
-        // The host's code never runs on an I/O thread. If the engine is ending, this is the last moment there is.
-        if !runtime::on_io_thread() || runtime::run_later(Box::new(run)).is_err() {
+        // The host's code never runs on an I/O thread, also not while the engine ends: it may call us.
+        if runtime::on_io_thread() {
+            runtime::run_to_the_last(Box::new(run));
+        } else {
             run();
         }
     }

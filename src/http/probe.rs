@@ -117,6 +117,8 @@ fn basic(proxy: &Url) -> Option<String> {
 
 /// Addresses of a host.
 pub async fn look_up(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    // A thread is begun for it, with the mask of the one that begins it.
+    runtime::on_engine().await;
     Ok(tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await?.collect())
 }
 

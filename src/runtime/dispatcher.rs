@@ -52,6 +52,14 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// How many wait then, and how many threads sleep.
+    fn queue(&mut self, job: Job) -> (usize, usize) {
+        self.jobs.push_back(job);
+        (self.jobs.len(), self.sleeping)
+    }
+}
+
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -87,11 +95,27 @@ impl Dispatcher {
     /// Queues a job. Completions are never dropped; how many there can be is bounded where calls are accepted.
     /// Answers whether a thread is there to run it.
     pub fn push(&self, job: Job) -> bool {
+        let (waiting, sleeping) = lock(&self.shared.state).queue(job);
+        self.see_to(waiting, sleeping)
+    }
+
+    /// The same for a job that must be run: gives it back where nobody will.
+    pub fn offer(&self, job: Job) -> Result<(), Job> {
+        if !self.start() {
+            return Err(job);
+        }
         let (waiting, sleeping) = {
             let mut state = lock(&self.shared.state);
-            state.jobs.push_back(job);
-            (state.jobs.len(), state.sleeping)
+            if state.closed {
+                return Err(job);
+            }
+            state.queue(job)
         };
+        self.see_to(waiting, sleeping);
+        Ok(())
+    }
+
+    fn see_to(&self, waiting: usize, sleeping: usize) -> bool {
         if sleeping > 0 {
             if waiting < BATCH && super::workers::on_io_thread() {
                 PENDING.with(|p| {

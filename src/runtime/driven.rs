@@ -11,7 +11,6 @@ use tokio::runtime::Handle;
 use super::drive::{self, Bell};
 use super::panics::contain;
 use crate::error::Error;
-use crate::sys::cancellation::Uncancelled;
 use crate::sys::wait::stack_left;
 
 /// Calls driven at once. Each costs a descriptor, of which the host has not many; further threads hand their calls over.
@@ -81,7 +80,6 @@ impl Place<'_> {
     where
         F: Future<Output = Result<T, Error>> + Unpin,
     {
-        let _uncancelled = Uncancelled::begin();
         // For timers and for what is spawned. A thread that is ending may have lost what this needs.
         let _entered = match contain(|| engine.enter()) {
             Ok(entered) => entered,

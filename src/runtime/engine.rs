@@ -249,6 +249,22 @@ pub fn run_later(job: Job) -> Result<(), Error> {
     }
 }
 
+/// Has `job` run on a callback thread, also while the engine ends: for an I/O thread that has something to do that is not its
+/// own business. Where there is no callback thread any more it is done at once.
+pub fn run_to_the_last(job: Job) {
+    let engine = match &*lock(&STATE) {
+        State::Running(engine) | State::Stopping(engine) => Some(Arc::clone(engine)),
+        State::Stopped => None,
+    };
+    let left = match engine {
+        Some(engine) => engine.askers.offer(job).err(),
+        None => Some(job),
+    };
+    if let Some(job) = left {
+        let _ = dispatcher::gate::pass(job);
+    }
+}
+
 /// Has log records delivered, one job each, so that an exiting process does not wait for all of them. Answers false while
 /// there is no engine: records wait for the next one, or for the end of the shutdown that is going on.
 fn carry() -> bool {
@@ -283,7 +299,7 @@ pub fn shutdown() -> Result<(), Error> {
     if is_forked_child() {
         return Err(forked());
     }
-    if in_callback() {
+    if in_callback() || workers::on_io_thread() {
         return Err(Error::new(
             Status::WouldDeadlock,
             "cognite_shutdown waits for callbacks and so cannot be called from one",

@@ -20,7 +20,9 @@ pub use cancel::CancelToken;
 pub use completion::{Completion, Notify, Via};
 #[cfg(unix)]
 pub use drive::on_engine;
-pub use engine::{block_on, enter, in_callback, is_forked_child, run_later, shutdown, spawn_notified, stopping};
+pub use engine::{
+    block_on, enter, in_callback, is_forked_child, run_later, run_to_the_last, shutdown, spawn_notified, stopping,
+};
 pub use queue::{Place, Queue};
 pub use threads::Threads;
 pub use workers::on_io_thread;

@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, Interest};
 #[cfg(unix)]
 use super::drive;
 use crate::sys::socket;
+#[cfg(unix)]
+use crate::sys::streams;
 
 /// Whether a socket that is used now is waited for on the calling thread, not by the engine.
 pub fn is_driven() -> bool {
@@ -19,6 +21,16 @@ pub fn is_driven() -> bool {
     return drive::is_driving();
     #[cfg(not(unix))]
     false
+}
+
+/// Not where standard output would be, had the host not closed it.
+#[cfg(unix)]
+fn off_the_streams(stream: tokio::net::TcpStream) -> io::Result<tokio::net::TcpStream> {
+    if !streams::is_low(&stream) {
+        return Ok(stream);
+    }
+    let higher = streams::above(stream.into_std()?.into())?;
+    tokio::net::TcpStream::from_std(higher.into())
 }
 
 pub struct Socket(State);
@@ -35,6 +47,8 @@ enum State {
 
 impl Socket {
     pub fn new(stream: tokio::net::TcpStream) -> io::Result<Self> {
+        #[cfg(unix)]
+        let stream = off_the_streams(stream)?;
         socket::prepare(SockRef::from(&stream))?;
         Ok(Self(State::Registered(stream)))
     }

@@ -1,13 +1,13 @@
-//! A host's pthread_cancel, kept off while its thread is in here: poll and send are places where it strikes, and to be unwound
-//! by it from there would end the process. It strikes at the next such place of the host's own.
+//! A host's pthread_cancel, kept off while its thread is in here: whatever opens, closes, writes or waits is a place where it
+//! strikes, and to be unwound by it from there would end the process. It strikes at the next such place of the host's own.
 
 /// Undone when it is dropped, on the same thread.
 pub struct Uncancelled {
-    #[cfg(all(unix, not(target_os = "android")))]
+    #[cfg(all(unix, not(target_os = "android"), not(miri)))]
     before: libc::c_int,
 }
 
-#[cfg(all(unix, not(target_os = "android")))]
+#[cfg(all(unix, not(target_os = "android"), not(miri)))]
 mod unix {
     use super::Uncancelled;
     use libc::c_int;
@@ -36,7 +36,7 @@ mod unix {
     }
 }
 
-#[cfg(not(all(unix, not(target_os = "android"))))]
+#[cfg(not(all(unix, not(target_os = "android"), not(miri))))]
 impl Uncancelled {
     pub fn begin() -> Self {
         Self {}

@@ -1,20 +1,23 @@
 //! Process identity (for fork detection), exit handlers, the login name.
 
+use std::path::PathBuf;
 #[cfg(all(target_os = "linux", not(miri)))]
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The id of this process, also in a forked child. Every call of the library asks, so it is kept where the system takes it
-/// away from a child; libc no longer keeps it.
+/// Tells this process from every one it was forked from; never 0. Every call of the library asks, so it is kept where the
+/// system takes it away from a child. The system's own number is not good enough, where there is a choice: two processes have
+/// the same in two namespaces (both are 1 where a container's first process starts another container).
 pub fn id() -> u32 {
     #[cfg(all(target_os = "linux", not(miri)))]
     if let Some(kept) = wiped::word() {
+        static LAST: AtomicU32 = AtomicU32::new(0);
         let known = kept.load(Ordering::Relaxed);
         if known != 0 {
             return known;
         }
-        let id = std::process::id();
-        kept.store(id, Ordering::Relaxed);
-        return id;
+        // A child goes on counting where its parent was.
+        let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+        return kept.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(next);
     }
     std::process::id()
 }
@@ -87,6 +90,11 @@ pub fn user_id() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// A path as it is meant now: the process may change its folder before the path is used.
+pub fn path_from_here(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
 /// Runs `handler` when the process exits by `exit` or by returning from main.
 /// Returns whether the C library took it.
 pub fn at_exit(handler: extern "C" fn()) -> bool {
@@ -127,12 +135,12 @@ mod tests {
 
     #[test]
     fn a_forked_child_has_an_id_of_its_own() {
-        assert_eq!(id(), std::process::id());
-        assert_eq!(id(), std::process::id());
+        let here = id();
+        assert!(here != 0 && here == id());
         // SAFETY: the child makes system calls and reads atomics only, and ends without running what it inherited.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let own = id() == std::process::id() && id() == std::process::id();
+            let own = id() != here && id() == id() && id() != 0;
             // SAFETY: ends the child at once.
             unsafe { libc::_exit(if own { 7 } else { 8 }) };
         }

@@ -51,6 +51,8 @@ mod eventfd {
     use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+    use crate::sys::streams::above;
+
     pub struct Readiness(OwnedFd);
 
     impl Readiness {
@@ -61,7 +63,7 @@ mod eventfd {
                 return Err(io::Error::last_os_error());
             }
             // SAFETY: a descriptor just made, that nobody else owns.
-            Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+            Ok(Self(above(unsafe { OwnedFd::from_raw_fd(fd) })?))
         }
 
         pub fn handle(&self) -> isize {
@@ -87,6 +89,8 @@ mod pipe {
     use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+    use crate::sys::streams::above;
+
     pub struct Readiness {
         read: OwnedFd,
         write: OwnedFd,
@@ -100,8 +104,9 @@ mod pipe {
                 return Err(io::Error::last_os_error());
             }
             // SAFETY: descriptors just made, that nobody else owns.
-            let made = unsafe { Self { read: OwnedFd::from_raw_fd(ends[0]), write: OwnedFd::from_raw_fd(ends[1]) } };
-            for end in ends {
+            let (read, write) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
+            let made = Self { read: above(read)?, write: above(write)? };
+            for end in [made.read.as_raw_fd(), made.write.as_raw_fd()] {
                 // SAFETY: flags of a descriptor we own.
                 let set = unsafe {
                     libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK) == 0

@@ -1,5 +1,5 @@
 /* test_callers_thread.c - a blocking call does its I/O on the thread that makes it: with a handler that interrupts every
- * wait, on a stack with hardly any room, ended from another thread, and overtaken by a shutdown. */
+ * wait, in a thread that is being cancelled, on a stack with hardly any room, ended from another thread, and overtaken by a shutdown. */
 #define _DEFAULT_SOURCE
 #include "check.h"
 #include "server.h"
@@ -118,6 +118,85 @@ static void cancelled_thread(void) {
   server_set(&server, a_ok);
 }
 
+static struct {
+  cognite_client *client;
+  cognite_queue *queue;
+  cognite_cancel *cancel;
+  int steps;
+} doomed;
+
+static void ignore(void *user_data, cognite_status status, cognite_response *response, cognite_error *error) {
+  (void)user_data;
+  (void)status;
+  cognite_response_free(response);
+  cognite_error_free(error);
+}
+
+static void *do_everything(void *unused) {
+  static const int64_t times[] = {1, 2};
+  static const double values[] = {1, 2};
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_completion done = COGNITE_COMPLETION_INIT;
+  cognite_upload upload = COGNITE_UPLOAD_INIT;
+  cognite_points *points;
+  cognite_config *config;
+  cognite_response *response = NULL;
+  cognite_error *err = NULL;
+  (void)unused;
+  /* What is cancelled now ends at the next place where threads end. */
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+  pthread_cancel(pthread_self());
+  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+  notify.done = ignore;
+  doomed.client = make_client();
+  doomed.steps += get(doomed.client) == COGNITE_OK;
+  doomed.steps += cognite_client_get_async(doomed.client, ASSETS, NULL, NULL, &notify, NULL) == COGNITE_OK;
+  doomed.steps += cognite_queue_new(0, &doomed.queue, NULL) == COGNITE_OK;
+  notify.done = NULL;
+  notify.queue = doomed.queue;
+  doomed.steps += cognite_client_get_async(doomed.client, ASSETS, NULL, NULL, &notify, NULL) == COGNITE_OK;
+  doomed.steps += cognite_queue_next(doomed.queue, 20000, &done, NULL) == COGNITE_OK && done.status == COGNITE_OK;
+  doomed.steps += strstr(cognite_response_headers_json(done.response), "content-length") != NULL;
+  cognite_response_free(done.response);
+  doomed.steps += cognite_queue_next(doomed.queue, 1, &done, &err) == COGNITE_ERR_EMPTY;
+  doomed.steps += strlen(cognite_error_json(err)) > 2;
+  cognite_error_free(err);
+  doomed.cancel = cognite_cancel_new();
+  cognite_cancel_trigger(doomed.cancel);
+  doomed.steps += cognite_process_usage(&response, NULL) == COGNITE_OK;
+  cognite_response_free(response);
+  points = cognite_points_new();
+  doomed.steps += cognite_points_add_f64(points, "a", times, values, 2, NULL) == COGNITE_OK;
+  doomed.steps += cognite_points_insert(doomed.client, points, NULL, &response, NULL) == COGNITE_OK;
+  cognite_response_free(response);
+  cognite_points_free(points);
+  upload.file = "{}";
+  upload.file_len = 2;
+  upload.path = "/proc/version";
+  doomed.steps += cognite_client_upload(doomed.client, &upload, &response, NULL) != COGNITE_OK && response == NULL;
+  config = cognite_config_new();
+  doomed.steps += strlen(cognite_config_json(config)) > 2;
+  cognite_config_free(config);
+  cognite_queue_close(doomed.queue);
+  cognite_queue_free(doomed.queue);
+  cognite_cancel_free(doomed.cancel);
+  cognite_client_free(doomed.client);
+  doomed.steps += cognite_shutdown(NULL) == COGNITE_OK;
+  pthread_testcancel();
+  return NULL;
+}
+
+/* The same for what neither waits nor uses the network, but writes to a handle, closes a file, asks the system for chance. */
+static void cancelled_before(void) {
+  pthread_t thread;
+  void *result = NULL;
+  doomed.steps = 0;
+  if (!CHECK(pthread_create(&thread, NULL, do_everything, NULL) == 0)) return;
+  pthread_join(thread, &result);
+  CHECK(result == PTHREAD_CANCELED);
+  CHECK(doomed.steps == 14);
+}
+
 /* ---- stacks ---- */
 
 static void *get_thrice(void *client) {
@@ -229,6 +308,7 @@ int main(void) {
   before = open_files();
   interrupted_calls();
   cancelled_thread();
+  cancelled_before();
   small_stacks();
   ended_by_others(0);
   for (round = 0; round < 3; round++) ended_by_others(1);

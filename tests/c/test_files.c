@@ -407,6 +407,44 @@ static void told_later(void) {
   cognite_queue_free(queue);
 }
 
+/* A relative path is meant from the folder of the moment in which the call is made. */
+static void the_folder_changes_meanwhile(void) {
+  cognite_upload u = COGNITE_UPLOAD_INIT;
+  cognite_download d = COGNITE_DOWNLOAD_INIT;
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_completion done = COGNITE_COMPLETION_INIT;
+  cognite_queue *queue = NULL;
+  int before = open(".", O_RDONLY);
+  CHECK_STATUS(cognite_queue_new(0, &queue, NULL), COGNITE_OK);
+  notify.queue = queue;
+  write_local(in_folder("here"), 100);
+  u.file = "{\"externalId\":\"moved\"}";
+  u.path = "here";
+  d.file = u.file;
+  d.path = "there";
+  u.file_len = d.file_len = strlen(u.file);
+  CHECK(before >= 0 && chdir(folder) == 0);
+  CHECK_STATUS(cognite_client_upload_async(client, &u, &notify, NULL), COGNITE_OK);
+  CHECK(chdir("/") == 0);
+  CHECK_STATUS(cognite_queue_next(queue, -1, &done, NULL), COGNITE_OK);
+  CHECK_STATUS(done.status, COGNITE_OK);
+  cognite_response_free(done.response);
+  cognite_error_free(done.error);
+  CHECK(chdir(folder) == 0);
+  CHECK_STATUS(cognite_client_download_async(client, &d, &notify, NULL), COGNITE_OK);
+  CHECK(chdir("/") == 0);
+  CHECK_STATUS(cognite_queue_next(queue, -1, &done, NULL), COGNITE_OK);
+  CHECK_STATUS(done.status, COGNITE_OK);
+  cognite_response_free(done.response);
+  cognite_error_free(done.error);
+  CHECK(local_is(in_folder("there"), 100) && access("/there", F_OK) != 0);
+  unlink(in_folder("here"));
+  unlink(in_folder("there"));
+  CHECK(fchdir(before) == 0);
+  close(before);
+  cognite_queue_free(queue);
+}
+
 static long resident_kib(void) {
   FILE *f = fopen("/proc/self/status", "r");
   char line[200];
@@ -460,6 +498,7 @@ int main(void) {
   a_storage_that_fails();
   parts_of_the_program_s_own();
   told_later();
+  the_folder_changes_meanwhile();
   a_large_file();
   cognite_client_free(client);
   CHECK(files_there() == 0);

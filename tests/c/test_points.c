@@ -171,6 +171,39 @@ static void many(void) {
   cognite_response_free(response);
 }
 
+/* From the program's memory, which is its own again when the call returns. */
+static void columns_later(cognite_queue *queue) {
+  static int64_t own_times[1000];
+  static double own_values[1000];
+  cognite_column a = column("later", 1000, own_times), unlike = column("later", 1000, own_times);
+  const cognite_column *all[] = {&a, &unlike};
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_completion done = COGNITE_COMPLETION_INIT;
+  cognite_error *err = NULL;
+  notify.queue = queue;
+  notify.tag = 8;
+  memcpy(own_times, times + MANY - 1000, sizeof own_times);
+  memcpy(own_values, values, sizeof own_values);
+  a.numbers = unlike.numbers = own_values;
+  CHECK_STATUS(cognite_points_insert_columns_async(client, all, 1, NULL, &notify, NULL), COGNITE_OK);
+  memset(own_times, 0xff, sizeof own_times);
+  memset(own_values, 0xff, sizeof own_values);
+  CHECK_STATUS(cognite_queue_next(queue, 60000, &done, NULL), COGNITE_OK);
+  CHECK(done.tag == 8);
+  CHECK_STATUS(done.status, COGNITE_OK);
+  CHECK_EQUAL(cognite_response_body(done.response, NULL), "{\"series\":1,\"points\":1000,\"requests\":1}");
+  cognite_response_free(done.response);
+  cognite_error_free(done.error);
+  CHECK(count_of("later") == 151000);
+  /* What cannot be sent is not accepted. */
+  unlike.external_id = NULL;
+  CHECK_STATUS(cognite_points_insert_columns_async(client, all, 2, NULL, &notify, &err), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_CONTAINS(cognite_error_message(err), "named by");
+  cognite_error_free(err);
+  CHECK_STATUS(cognite_points_insert_columns_async(client, NULL, 0, NULL, NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_queue_next(queue, 0, &done, NULL), COGNITE_ERR_EMPTY);
+}
+
 static void later(void) {
   cognite_points *points = cognite_points_new();
   cognite_queue *queue = NULL;
@@ -193,6 +226,7 @@ static void later(void) {
   CHECK_EQUAL(cognite_response_body(done.response, NULL), "{\"series\":1,\"points\":150000,\"requests\":2}");
   cognite_response_free(done.response);
   cognite_error_free(done.error);
+  columns_later(queue);
   cognite_queue_free(queue);
 }
 

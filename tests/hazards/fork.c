@@ -5,6 +5,9 @@
 
 static struct host_server server;
 
+/* What the library sees: processes of two namespaces may have the same number. */
+pid_t getpid(void) { return 1; }
+
 static int works(void) {
   cognite_client *client = host_client(server.port);
   cognite_status status = host_get(client, "/ok");

@@ -62,6 +62,9 @@ pub fn check_symbols(library: &Path) -> Res<()> {
     let mut have: Vec<&str> = listed.lines().filter_map(|l| l.split([' ', '@']).next()).collect();
     have.sort_unstable();
     have.dedup();
+    if have.is_empty() || wanted.is_empty() {
+        return Err(format!("{} and abi/symbols.txt: one of them names nothing", library.display()));
+    }
     let missing: Vec<&&str> = wanted.iter().filter(|w| !have.contains(w)).collect();
     let extra: Vec<&&str> = have.iter().filter(|h| !wanted.contains(h)).collect();
     if missing.is_empty() && extra.is_empty() {

@@ -243,6 +243,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         points_delete::cognite_points_delete,
         points_delete::cognite_points_delete_async,
         points_insert::cognite_points_insert_columns,
+        points_insert::cognite_points_insert_columns_async,
         subscription::cognite_subscription_new,
     ]
     unsafe extern "C" fn(_, _, _, _, _, _, _) -> _: [

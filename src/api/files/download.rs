@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::Response;
 use crate::http::transfer::{Content, Incoming};
 use crate::runtime::CancelToken;
+use crate::sys::process::path_from_here;
 
 /// Links are good for 30 s, and longer ones for an hour. After a bit less a refusal may mean that one has ended.
 const LINK: Duration = Duration::from_secs(20);
@@ -32,14 +33,14 @@ pub struct DownloadRequest<'a> {
 struct Download {
     way: Way,
     item: String,
-    path: Option<String>,
+    path: Option<PathBuf>,
 }
 
 impl Client {
     pub fn accept_download(self: &Arc<Self>, request: &DownloadRequest<'_>) -> Result<Work, Error> {
         let way = Way::new(self, request.timeout, request.cancel)?;
         let item = identifier("download.file", request.file)?;
-        let download = Download { way, item, path: request.path.map(str::to_owned) };
+        let download = Download { way, item, path: request.path.map(path_from_here) };
         let place = self.accept_work()?;
         Ok(Box::pin(async move {
             let result = download.run().await;
@@ -62,9 +63,9 @@ impl Download {
         }
     }
 
-    async fn to_path(&self, path: String) -> Result<Response, Error> {
+    async fn to_path(&self, path: PathBuf) -> Result<Response, Error> {
         // First of all: what cannot be written need not be asked for.
-        let mut beside = self.way.local(move || Beside::new(&path)).await?;
+        let mut beside = self.way.local(move || Beside::new(path)).await?;
         let path: PathBuf = beside.path();
         let size = chunk(self.way.client.http.settings().file_download_chunk_size);
         let mut incoming = Incoming::new(Box::new(Disk::new(path, size)));

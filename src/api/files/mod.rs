@@ -27,7 +27,7 @@ use crate::http::class::classify;
 use crate::http::client::user_agent;
 use crate::http::cut::watched;
 use crate::http::{Call, Response, url};
-use crate::runtime::CancelToken;
+use crate::runtime::{self, CancelToken};
 
 pub use download::DownloadRequest;
 pub use multipart::Multipart;
@@ -109,11 +109,13 @@ impl Way {
             .map_err(|cut| cut.error(self.total.as_millis(), " (content of a file)"))
     }
 
-    /// Waits for work that may block, on a thread of its own.
+    /// Waits for work that may block, on a thread of its own. Whoever starts that hands its signal mask down, so it is not a
+    /// thread of the host's.
     async fn local<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        runtime::on_engine().await;
         self.wait(tokio::task::spawn_blocking(work)).await?.unwrap_or_else(|_| Err(Error::shutdown()))
     }
 

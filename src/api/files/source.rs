@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -54,17 +55,20 @@ pub struct Seen {
     changed: Option<SystemTime>,
 }
 
-fn unreadable(path: &str, e: &io::Error) -> Error {
-    Error::new(Status::Io, format!("the file {path} cannot be read: {e}"))
+fn unreadable(path: &Path, e: &io::Error) -> Error {
+    Error::new(Status::Io, format!("the file {} cannot be read: {e}", path.display()))
 }
 
 /// Opens a file for reading. Blocks.
-pub fn open(path: &str) -> Result<(File, Seen), Error> {
+pub fn open(path: &Path) -> Result<(File, Seen), Error> {
     // Before it is opened: that of a pipe may never end.
     let kind = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
     if !kind.is_file() {
         let what = if kind.is_dir() { "is a directory" } else { "is no regular file" };
-        return Err(Error::new(Status::Io, format!("{path} {what}; only the content of a file can be uploaded")));
+        return Err(Error::new(
+            Status::Io,
+            format!("{} {what}; only the content of a file can be uploaded", path.display()),
+        ));
     }
     let file = File::open(path).map_err(|e| unreadable(path, &e))?;
     let seen = look(&file).map_err(|e| unreadable(path, &e))?;
@@ -76,14 +80,15 @@ pub fn look(file: &File) -> io::Result<Seen> {
     Ok(Seen { size: found.len(), changed: found.modified().ok() })
 }
 
-pub fn changed(path: &str) -> Error {
+pub fn changed(path: &Path) -> Error {
+    let path = path.display();
     Error::new(Status::Io, format!("the file {path} was changed while it was being uploaded; upload it again"))
 }
 
 /// A run of bytes of a file. Several of one file are read side by side, each at its own place.
 pub struct Part {
     pub file: Arc<File>,
-    pub path: Arc<str>,
+    pub path: Arc<Path>,
     pub from: u64,
     pub length: u64,
     pub chunk: usize,
@@ -100,7 +105,8 @@ impl Source for Part {
         let wanted = self.length.saturating_sub(at).min(self.chunk as u64) as usize;
         let work = tokio::task::spawn_blocking(move || {
             let mut piece = vec![0; wanted];
-            let n = read_at(&file, &mut piece, from).map_err(|e| io::Error::new(e.kind(), format!("{path}: {e}")))?;
+            let n = read_at(&file, &mut piece, from)
+                .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
             piece.truncate(n);
             Ok(Bytes::from(piece))
         });

@@ -84,9 +84,9 @@ pub struct Beside {
 
 impl Beside {
     /// Blocks.
-    pub fn new(wanted: &str) -> Result<Self, Error> {
+    pub fn new(wanted: PathBuf) -> Result<Self, Error> {
         // Of a link, what it points to is written.
-        let wanted = std::fs::canonicalize(wanted).unwrap_or_else(|_| PathBuf::from(wanted));
+        let wanted = std::fs::canonicalize(&wanted).unwrap_or(wanted);
         match std::fs::metadata(&wanted) {
             Ok(found) if found.is_dir() => {
                 let what = format!("{} is a directory; the path of a file is needed", wanted.display());
@@ -157,7 +157,7 @@ impl Disk {
         let done = tokio::task::spawn_blocking(move || {
             let file = match file {
                 Some(file) => file,
-                None => Arc::new(OpenOptions::new().write(true).open(path)?),
+                None => Arc::new(open(&path)?),
             };
             work(&file).map(|()| file)
         });
@@ -175,6 +175,13 @@ impl Disk {
         let piece = std::mem::take(&mut self.waiting);
         self.on_disk(move |mut file| file.write_all(&piece)).await
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    #[cfg(unix)]
+    let file = File::from(crate::sys::streams::above(file.into())?);
+    Ok(file)
 }
 
 impl Sink for Disk {
@@ -227,7 +234,7 @@ mod tests {
         let wanted = folder.join("a");
         std::fs::write(&wanted, "old content").unwrap();
         {
-            let mut beside = Beside::new(wanted.to_str().unwrap()).unwrap();
+            let mut beside = Beside::new(wanted.clone()).unwrap();
             let mut disk = Disk::new(beside.path(), 4);
             disk.put(b"lost").await.unwrap();
             disk.begin(None).await.unwrap();
@@ -240,7 +247,7 @@ mod tests {
             beside.place().unwrap();
         }
         assert_eq!(std::fs::read(&wanted).unwrap(), b"0123456789");
-        drop(Beside::new(wanted.to_str().unwrap()).unwrap());
+        drop(Beside::new(wanted.clone()).unwrap());
         assert_eq!(names(&folder), ["a"]);
         std::fs::remove_dir_all(&folder).unwrap();
     }
@@ -256,12 +263,12 @@ mod tests {
             ("/dev/null".into(), "no regular file"),
             ("".into(), "not the path"),
         ] {
-            let error = Beside::new(&path).err().unwrap();
+            let error = Beside::new(path.into()).err().unwrap();
             assert_eq!(error.status(), Status::Io);
             assert!(error.message().contains(word), "{path}: {error}");
         }
         let long = here(&"x".repeat(255));
-        drop(Beside::new(&long).unwrap());
+        drop(Beside::new(long.into()).unwrap());
         assert!(names(&folder).is_empty());
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -1,6 +1,7 @@
 //! An upload: the file's metadata to the service, the content to where it says, and for content in parts a last word.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::http::transfer::{self, Source};
 use crate::http::{Response, url};
 use crate::runtime::CancelToken;
 use crate::runtime::usage::BODY_BYTES;
+use crate::sys::process::path_from_here;
 
 #[derive(Clone, Copy)]
 pub enum Content<'a> {
@@ -200,7 +202,7 @@ impl Client {
             Content::Path(path) => {
                 let file = File::read(r, Some(path))?;
                 let place = self.accept_work()?;
-                let path: Arc<str> = path.into();
+                let path: Arc<Path> = path_from_here(path).into();
                 Ok(Box::pin(async move {
                     let result = from_path(&way, &file, path).await;
                     drop(place);
@@ -211,7 +213,7 @@ impl Client {
     }
 }
 
-async fn from_path(way: &Way, file: &File, path: Arc<str>) -> Result<Response, Error> {
+async fn from_path(way: &Way, file: &File, path: Arc<Path>) -> Result<Response, Error> {
     let at = Arc::clone(&path);
     // What cannot be read must not become a file without content.
     let seen = way.local(move || source::open(&at).map(|(_, seen)| seen)).await?;
@@ -228,7 +230,7 @@ async fn from_path(way: &Way, file: &File, path: Arc<str>) -> Result<Response, E
 }
 
 /// Parts side by side, as many as the budget lets go at a time.
-async fn send_parts(way: &Way, begun: &Begun, seen: &Seen, part: u64, path: &Arc<str>) -> Result<u32, Error> {
+async fn send_parts(way: &Way, begun: &Begun, seen: &Seen, part: u64, path: &Arc<Path>) -> Result<u32, Error> {
     let _open = way.open_file().await?;
     let at = Arc::clone(path);
     let (file, now) = way.local(move || source::open(&at)).await?;

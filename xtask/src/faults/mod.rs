@@ -59,6 +59,9 @@ pub fn command(args: &[String]) -> Res<()> {
 
     let mut cases = plan::cases(fast);
     cases.retain(|c| name(c).contains(&only));
+    if cases.is_empty() {
+        return Err(format!("faults: no case is named like {only:?}"));
+    }
     let started = Instant::now();
     let verdicts = run_all(&lab, &cases);
     report(&cases, &verdicts, started.elapsed())

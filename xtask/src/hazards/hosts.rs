@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// C and C++ hosts that need nothing but the library.
-const LINKED: [&str; 7] = ["sigpipe", "fork", "callback_fork", "restart", "exit", "mixed", "starved"];
+const LINKED: [&str; 8] = ["sigpipe", "fork", "callback_fork", "restart", "shutdown", "exit", "mixed", "starved"];
 
 pub fn all(run: &mut Run) -> Res<()> {
     setup::for_hosts()?;

@@ -173,7 +173,7 @@ static void add_series(text *t, const cognite_columns *columns, size_t series, i
   add_text(t, "]");
   for (i = 0; i < sizeof kept / sizeof *kept; i++) {
     int value = member(&info, 0, kept[i][0]);
-    if (value == NONE && (latest || strncmp(kept[i][0], "unit", 4) != 0)) continue;
+    if (value == NONE && (latest || (strncmp(kept[i][0], "unit", 4) != 0 && strcmp(kept[i][0], "externalId") != 0))) continue;
     add_text(t, ",\"");
     add_text(t, kept[i][1]);
     add_text(t, "\":");
@@ -196,36 +196,6 @@ static int is_found(const cognite_columns *columns, size_t series) {
   return strstr(cognite_columns_info(columns, series), "\"found\":true") != NULL;
 }
 
-/* The error of a single request for latest points: the reference tells the series of it. */
-static void add_failed_series(text *t, cognite_error *error, const doc *d, int query) {
-  int status = cognite_error_http_status(error), element;
-  const char *between = "";
-  text told = {NULL, 0, 0};
-  size_t i;
-  add_error(&told, error);
-  add_text(t, "{\"error\":{");
-  if (status >= 400) {
-    add_text(t, status >= 500 ? "\"unknown\":[" : "\"failed\":[");
-    for (i = 0; i < sizeof lists / sizeof *lists; i++) {
-      int list = member(d, query, lists[i][0]), one = member(d, query, names[i][0]);
-      for (element = list == NONE ? one : first_of(d, list); element != NONE; element = list == NONE ? NONE : next_of(d, element)) {
-        add_text(t, between);
-        add_text(t, "{\"");
-        add_text(t, lists[i][1]);
-        add_text(t, "\":");
-        add_value(t, d, element);
-        add_text(t, "}");
-        between = ",";
-      }
-    }
-    add_text(t, "],");
-  }
-  add(t, told.at + 1, told.len - 1);
-  add_text(t, "}");
-  free_text(&told);
-  cognite_error_free(error);
-}
-
 void retrieve_series(text *t, cognite_client *client, const doc *d, int call, int latest) {
   text query = {NULL, 0, 0};
   int given = member(d, call, "query"), several = add_query(&query, d, given);
@@ -236,11 +206,9 @@ void retrieve_series(text *t, cognite_client *client, const doc *d, int call, in
   size_t n;
   if (latest) status = cognite_columns_read_latest(client, query.at, query.len, NULL, &columns, &error);
   else status = cognite_columns_read(client, query.at, query.len, NULL, &columns, &error);
-  if (status != COGNITE_OK && latest) {
-    add_failed_series(t, error, d, given);
-  } else if (status != COGNITE_OK) {
+  if (status != COGNITE_OK) {
     add_text(t, "{\"error\":");
-    add_item_error(t, error, SNAKE_MISSING);
+    add_item_error(t, error, latest ? READ : SNAKE_MISSING);
     add_text(t, "}");
     cognite_error_free(error);
   } else if (several) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-pub use items::{FailedRequest, Items};
+pub use items::{FailedRequest, Items, told};
 
 /// What the program should do next. The numbers are the ABI's, fixed for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

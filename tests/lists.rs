@@ -295,3 +295,65 @@ fn a_page_is_received_where_one_was_that_was_freed() {
         assert_eq!(runtime::block_on(pages.next().unwrap()).unwrap_err().status(), Status::Empty);
     }
 }
+
+/// A RAW table of `total` rows in parts: the cursor `p/of/from` is where a part goes on. With it, the numbers of parts that
+/// were asked for and of rows that were handed out.
+fn table(total: u64, page: usize) -> (Server, Arc<[AtomicUsize; 2]>) {
+    let counts: Arc<[AtomicUsize; 2]> = Arc::default();
+    let seen = Arc::clone(&counts);
+    let server = Server::start(None, move |got| {
+        let query = got.target.split_once('?').map_or("", |t| t.1);
+        let value =
+            |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
+        if let Some(parts) = value("numberOfCursors") {
+            let parts: usize = parts.parse().unwrap();
+            seen[0].store(parts, Ordering::SeqCst);
+            let cursors: Vec<String> = (0..parts).map(|p| format!("{p}-{parts}-0")).collect();
+            return ok(&json!({"items": cursors}).to_string());
+        }
+        let cursor: Vec<u64> = value("cursor").unwrap().split('-').map(|n| n.parse().unwrap()).collect();
+        let (part, of, from) = (cursor[0], cursor[1], cursor[2] as usize);
+        let rows: Vec<u64> = (0..total).filter(|n| n % of == part).collect();
+        let limit: usize = value("limit").unwrap().parse().unwrap();
+        let items: Vec<Value> = rows.iter().skip(from).take(limit.min(page)).map(|n| json!({"id": n})).collect();
+        seen[1].fetch_add(items.len(), Ordering::SeqCst);
+        let next = from + items.len();
+        let mut answer = json!({"items": items});
+        if next < rows.len() {
+            answer["nextCursor"] = format!("{part}-{of}-{next}").into();
+        }
+        ok(&answer.to_string())
+    });
+    (server, counts)
+}
+
+/// Any table, any number of parts, any limit: as many rows as were wanted, none twice, those of a part in its order; as many
+/// parts as can be read at a time and as the limit pays for; and no part goes on once there are enough.
+#[test]
+fn parts_of_a_table_share_a_limit() {
+    let mut random = fastrand::Rng::with_seed(0x7061_7274);
+    for round in 0..120 {
+        let total = [0, 1, random.u64(2..40), random.u64(40..300)][random.usize(0..4)];
+        let page = random.usize(1..30).max(total as usize / 40);
+        let (server, counts) = table(total, page);
+        let client = client(&server);
+        let parts = random.u64(1..12);
+        let limit = [None, Some(1), Some(random.u64(1..400)), Some(random.u64(20_001..200_000))][random.usize(0..4)];
+        let arguments = json!({"dbName": "d", "tableName": "t", "partitions": parts, "limit": limit}).to_string();
+        let rows = OperationRequest { name: "raw.rows.list", ..request(&arguments) };
+        let result = runtime::block_on(client.accept_operation(&rows).unwrap().run()).unwrap();
+        let case = format!("round {round}: {total} by {page}, {arguments}");
+        let (all, asked) = (ids(&result), counts[0].load(Ordering::SeqCst) as u64);
+        assert_eq!(asked, parts.min(5).min(limit.unwrap_or(u64::MAX).div_ceil(20_000)), "{case}");
+        assert_eq!(all.len() as u64, total.min(limit.unwrap_or(u64::MAX)), "{case}");
+        let places: Vec<(u64, u64)> = all.iter().map(|n| (n % asked, *n)).collect();
+        assert!(places.windows(2).all(|w| w[0] < w[1]), "{case}: {all:?}");
+        let received = counts[1].load(Ordering::SeqCst);
+        assert!(received < all.len() + asked as usize * page + 1, "{case}: {received} rows for {}", all.len());
+        let body: Value = serde_json::from_slice(&result.body).unwrap();
+        assert!(body.get("nextCursor").is_none(), "{case}");
+        // Pages of parts come as they arrive, so they cannot share one.
+        let pages = client.pages(&rows, 1);
+        assert_eq!(pages.is_err(), limit.is_some(), "{case}");
+    }
+}

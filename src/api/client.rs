@@ -77,6 +77,10 @@ impl Client {
         &self.http.checked().config
     }
 
+    pub fn project(&self) -> &str {
+        &self.http.checked().project
+    }
+
     /// Checks, encodes and compresses a request; afterwards nothing of the caller's memory is needed.
     pub fn accept(self: &Arc<Self>, request: &Request<'_>) -> Result<Accepted, Error> {
         let call = self.prepare(request)?;

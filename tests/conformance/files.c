@@ -72,7 +72,7 @@ static int says(const doc *d, int value, const char *words) {
 }
 
 static void add_refusal(text *t, const char *kind, const cognite_error *error, const doc *d) {
-  int said = member(d, 0, "serviceMessage"), project = member(d, 0, "project");
+  int said = member(d, 0, "serviceMessage"), project = member(d, 0, "project"), request = member(d, 0, "requestId");
   const char *message = cognite_error_message(error);
   add_text(t, "{\"error\":{\"kind\":\"");
   add_text(t, kind);
@@ -85,6 +85,10 @@ static void add_refusal(text *t, const char *kind, const cognite_error *error, c
     add_value(t, d, said);
   }
   if (strcmp(kind, "not_found") == 0) add_text(t, ",\"missing\":[]");
+  if (request != NONE && strcmp(kind, "authorization") == 0) {
+    add_text(t, ",\"x_request_id\":");
+    add_value(t, d, request);
+  }
   if (project != NONE && strcmp(kind, "file_upload") != 0 && strcmp(kind, "http_status") != 0) {
     add_text(t, ",\"project\":");
     add_value(t, d, project);
@@ -341,7 +345,9 @@ static void download_urls(text *t, cognite_client *client, const doc *d, int cal
     if (arguments.len > 1) add_text(&arguments, ",");
     add_quoted(&arguments, names[i][1], strlen(names[i][1]));
     add_text(&arguments, ":");
+    if (i < 2 && !is_list(d, value)) add_text(&arguments, "[");
     add_plain_value(&arguments, d, value);
+    if (i < 2 && !is_list(d, value)) add_text(&arguments, "]");
   }
   add_text(&arguments, "}");
   operation.name = "files.retrieve_download_urls";
@@ -354,7 +360,10 @@ static void download_urls(text *t, cognite_client *client, const doc *d, int cal
     if (parse(&links, body, len)) add_links(t, &links);
     free_doc(&links);
   } else {
-    add_failure(t, error, 0, 0);
+    add_text(t, "{\"error\":");
+    add_item_error(t, error, READ);
+    add_text(t, "}");
+    cognite_error_free(error);
   }
   cognite_response_free(response);
   free_text(&arguments);

@@ -197,6 +197,30 @@ static void add_member(text *t, const doc *d, const char *theirs, const char *ou
   else add_value(t, d, value);
 }
 
+/* A value with the names of identifiers as Python has them. */
+static void add_snake(text *t, const doc *d, int value) {
+  const char *between = "";
+  int i, object = is_object(d, value);
+  if (!object && !is_list(d, value)) {
+    add_value(t, d, value);
+    return;
+  }
+  add_text(t, object ? "{" : "[");
+  for (i = first_of(d, value); i != NONE; i = next_of(d, i)) {
+    char *name = object ? text_of(d, i, NULL) : NULL;
+    add_text(t, between);
+    if (name != NULL) {
+      add_text(t, "\"");
+      add_text(t, strcmp(name, "externalId") == 0 ? "external_id" : strcmp(name, "instanceId") == 0 ? "instance_id" : name);
+      add_text(t, "\":");
+    }
+    add_snake(t, d, object ? value_of(d, i) : i);
+    between = ",";
+    free(name);
+  }
+  add_text(t, object ? "}" : "]");
+}
+
 /* An item as the reference tells it: BARE {"externalId": "a"} is "a"; READ {"space": "s", "externalId": "a"} has no space. */
 static void add_place(text *t, const doc *d, int item, manner how) {
   static const char *const keys[] = {"externalId", "id", "space", "key", "name", "instanceId"};
@@ -205,6 +229,10 @@ static void add_place(text *t, const doc *d, int item, manner how) {
   for (k = 0; how == BARE && is_object(d, item) && value == item && k < sizeof keys / sizeof *keys; k++) {
     part = member(d, item, keys[k]);
     if (part != NONE) value = part;
+  }
+  if (how == SNAKE_ITEMS) {
+    add_snake(t, d, item);
+    return;
   }
   part = how == READ && is_object(d, item) && member(d, item, "space") != NONE ? member(d, item, "externalId") : NONE;
   if (part != NONE) add_text(t, "{\"externalId\":");
@@ -253,7 +281,12 @@ void add_item_error(text *t, const cognite_error *error, manner how) {
     add_member(t, &d, "serviceMessage", "message", "\"\"");
     add_member(t, &d, "httpStatus", "code", NULL);
     add_member(t, &d, "requestId", "x_request_id", NULL);
-    add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
+    if (how == SNAKE_MISSING && member(&d, 0, "missing") != NONE) {
+      add_text(t, ",\"missing\":");
+      add_snake(t, &d, member(&d, 0, "missing"));
+    } else {
+      add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
+    }
     add_member(t, &d, "duplicated", "duplicated", NULL);
     add_member(t, &d, "extra", "extra", NULL);
     add_places(t, &d, how);

@@ -84,6 +84,11 @@ impl Client {
         if unchecked && matches!(work.arguments.limit, Limit::Exactly(_)) {
             return Err(Error::argument("pages that are not looked into cannot be counted, so there can be no limit"));
         }
+        if work.arguments.partitions.is_some() && work.arguments.limit != Limit::All {
+            return Err(Error::argument(
+                "arguments.partitions needs \"limit\": null here: pages of parts cannot share a limit",
+            ));
+        }
         if ahead == 0 && work.arguments.partitions.is_some() {
             return Err(Error::argument("prefetch is 0, but reading parts side by side means to read ahead"));
         }

@@ -97,6 +97,10 @@ pub enum Cause {
     TooLarge,
     /// The identity provider answered, but not with a usable token.
     TokenIncomplete,
+    /// The identity provider refused to begin a login with a device code.
+    DeviceStart,
+    /// A header, or the token in one, cannot be sent: HTTP does not allow its name or value.
+    Header,
 }
 
 impl Cause {
@@ -116,6 +120,8 @@ impl Cause {
             Cause::BodyDecode => "body_decode",
             Cause::TooLarge => "too_large",
             Cause::TokenIncomplete => "token_incomplete",
+            Cause::DeviceStart => "device_start",
+            Cause::Header => "header",
         }
     }
 }

@@ -120,6 +120,11 @@ struct ArrowArray {
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
+ * Requests for one thing at most: the first and three more, for failures that may pass.
+ */
+#define MAX_TRIES 4
+
+/**
  * Success.
  */
 #define COGNITE_OK 0
@@ -962,7 +967,7 @@ COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
  *      "serviceMessage":"…","requestId":"…","missing":[…],"duplicated":[{"externalId":"a"}],"extra":{…},
  *      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
  *      "cause":"refused|dns|tls|proxy|proxy_auth|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
- *               body_decode|too_large|token_incomplete",
+ *               body_decode|too_large|token_incomplete|device_start|header",
  *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
  *      "maybeProjects":["…"]|null,
  *      "method":"POST","url":"without its query","location":"…"}
@@ -2397,7 +2402,7 @@ COGNITE_CHECKED cognite_status cognite_global_set_status_forcelist(const int32_t
 /**
  * See cognite_global_set_status_forcelist().
  *
- * @param[out] statuses  Filled with at most `capacity` codes, in rising order; may be NULL.
+ * @param[out] statuses  Filled with at most `capacity` codes, in the order they were given; may be NULL.
  * @param capacity       Room in `statuses`; 0 for NULL.
  * @return How many there are, which may be more than `capacity`.
  *
@@ -2959,6 +2964,21 @@ COGNITE_CHECKED cognite_status cognite_client_authorization(cognite_client *clie
 COGNITE_CHECKED cognite_status cognite_client_authorization_async(cognite_client *client,
                                                   const cognite_notify *notify,
                                                   cognite_error **err);
+
+/**
+ * Looks up where the login of a client goes, as its first request would otherwise: a wrong address is found when the
+ * program starts. What is found is kept. No token is asked for, and no person; logins with a token, a callback or client
+ * credentials have nothing to look up.
+ *
+ * @param client    The client. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (what is at `authority_url` or `oauth_discovery_url` is no identity
+ *         provider, or another one), AUTH (it cannot be reached), TIMEOUT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** on the network, the first time. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_check_login(cognite_client *client,
+                                          cognite_error **err);
 
 /**
  * Frees a client. NULL does nothing. Accepted calls go on and are told.

@@ -211,6 +211,11 @@ impl Accepted {
         let document = serde_json::json!({"header": "Authorization", "value": value});
         Ok(Response { elapsed: started.elapsed(), ..Response::of_json(&document) })
     }
+
+    /// Finds where the login goes.
+    pub async fn check_login(self) -> Result<(), Error> {
+        self.client.http.check_login().await
+    }
 }
 
 impl Drop for Accepted {

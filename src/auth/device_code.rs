@@ -12,9 +12,9 @@ use super::entra::cluster_url;
 use super::form::Form;
 use super::person::Person;
 use super::secret::Secret;
-use super::session::{Login, Tries, as_auth};
+use super::session::{Login, MAX_TRIES, Tries, as_auth};
 use super::token_endpoint::{Asked, FormRequest, Granted, seconds_of};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::runtime;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
@@ -99,12 +99,12 @@ impl DeviceCode {
         };
         let form = self.with_fields(self.form()).finish();
         let request = FormRequest { url: url.clone(), form, names_charset: true, ..FormRequest::default() };
-        let asked = Asked { url, setting: self.person.authority.setting(), secrets: Vec::new() };
+        let asked = Asked { url, setting: self.person.authority.setting(), secrets: Vec::new(), lines: false };
         let mut tries = Tries::default();
         loop {
             let outcome = match login.transport.post_form(&request).await {
                 Ok(answer) => asked.document(&answer).and_then(|body| match asked.refusal(&answer, &body) {
-                    Some(refused) => Err(refused),
+                    Some(refused) => Err(refused.with(|d| d.cause = Some(Cause::DeviceStart))),
                     None => started(&body),
                 }),
                 Err(e) => Err(as_auth(e)),
@@ -134,19 +134,27 @@ impl DeviceCode {
         };
         let mut secrets = vec![&started.device_code];
         secrets.extend(self.fields.iter().map(|(_, value)| value));
-        let asked = Asked { url: &endpoints.token, setting: self.person.authority.setting(), secrets };
+        let asked = Asked { url: &endpoints.token, setting: self.person.authority.setting(), secrets, lines: false };
         let end = Instant::now() + started.prompt.expires_in;
         let mut interval = started.interval;
+        let mut failed = 0;
         loop {
             let error = match login.token_once(&request, &asked).await {
                 Ok(granted) => return Ok(granted),
                 Err(e) => e,
             };
             match error.detail().oauth_error.as_deref() {
-                Some("authorization_pending") => {}
-                Some("slow_down") => interval += SLOW_DOWN,
-                // A hiccup on the way, or of the provider: the code is still good. Ask less often, says the RFC.
-                _ if error.detail().retryable => interval = (interval * 2).min(LONGEST_INTERVAL),
+                Some("authorization_pending") => failed = 0,
+                Some("slow_down") => {
+                    failed = 0;
+                    interval += SLOW_DOWN;
+                }
+                // A hiccup on the way, or of the provider: the code is still good. Ask less often, says the RFC; but who
+                // does not answer time and again will not do so later.
+                _ if error.detail().retryable && failed + 1 < MAX_TRIES => {
+                    failed += 1;
+                    interval = (interval * 2).min(LONGEST_INTERVAL);
+                }
                 _ => return Err(error),
             }
             let wait = interval.max(error.detail().retry_after.unwrap_or_default());
@@ -158,8 +166,9 @@ impl DeviceCode {
                 .with(|d| {
                     d.http_status = error.detail().http_status;
                     d.code = Some("expired_token".into());
-                    d.oauth_error = d.code.clone();
-                    d.oauth_description = Some(error.message().to_owned());
+                    // The provider's last word, as in the reference.
+                    d.oauth_error.clone_from(&error.detail().oauth_error);
+                    d.oauth_description.clone_from(&error.detail().oauth_description);
                 }));
             }
             tokio::time::sleep(wait).await;
@@ -171,13 +180,21 @@ fn started(body: &Value) -> Result<Started, Error> {
     let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
     // Early drafts, and Google, say "url".
     let uri = text("verification_uri").or_else(|| text("verification_url"));
-    let (Some(device_code), Some(user_code), Some(uri)) = (text("device_code"), text("user_code"), uri) else {
-        return Err(Error::auth(
-            "the identity provider began a device login without device_code, user_code or verification_uri",
-        ));
+    let lacking = || {
+        Error::auth(
+            "the identity provider began a device login without device_code, or without user_code and verification_uri",
+        )
     };
-    let message = text("message")
-        .map_or_else(|| format!("To log in, open {uri} in a browser and enter the code {user_code}."), str::to_owned);
+    let device_code = text("device_code").ok_or_else(lacking)?;
+    // A sentence of the provider's own says it all, where it is left at that.
+    let (uri, user_code, message) = match (uri, text("user_code"), text("message")) {
+        (Some(uri), Some(code), Some(message)) => (uri, code, message.to_owned()),
+        (Some(uri), Some(code), None) => {
+            (uri, code, format!("To log in, open {uri} in a browser and enter the code {code}."))
+        }
+        (uri, code, Some(message)) => (uri.unwrap_or_default(), code.unwrap_or_default(), message.to_owned()),
+        _ => return Err(lacking()),
+    };
     Ok(Started {
         device_code: Secret::new(device_code),
         interval: seconds_of(body, "interval")
@@ -216,6 +233,11 @@ mod tests {
             let s = started(&body).unwrap();
             assert_eq!((s.interval, s.prompt.expires_in), (DEFAULT_INTERVAL, DEFAULT_LIFE));
         }
+        body["message"] = json!("go there");
+        body["verification_uri"] = json!(null);
+        let s = started(&body).unwrap();
+        assert_eq!((s.prompt.message.as_str(), s.prompt.verification_uri.as_str()), ("go there", ""));
+        body["message"] = json!(null);
         body["user_code"] = json!(5);
         assert!(started(&body).map(|_| ()).unwrap_err().message().contains("user_code"));
     }

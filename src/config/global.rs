@@ -223,12 +223,7 @@ pub fn statuses(value: &Value) -> Result<Vec<u16>, Error> {
 
 pub fn status_list(given: impl Iterator<Item = i64>) -> Result<Vec<u16>, Error> {
     let bad = || Error::config("status_forcelist must be a list of HTTP status codes from 100 to 599");
-    let mut out: Vec<u16> = given
-        .map(|n| u16::try_from(n).ok().filter(|n| (100..600).contains(n)).ok_or_else(bad))
-        .collect::<Result<_, _>>()?;
-    out.sort_unstable();
-    out.dedup();
-    Ok(out)
+    given.map(|n| u16::try_from(n).ok().filter(|n| (100..600).contains(n)).ok_or_else(bad)).collect()
 }
 
 /// A proxy's address without user name and password.

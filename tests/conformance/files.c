@@ -71,8 +71,17 @@ static int says(const doc *d, int value, const char *words) {
   return same;
 }
 
+static void add_known(text *t, const doc *d, const char *theirs, const char *ours) {
+  int value = member(d, 0, theirs);
+  if (value == NONE) return;
+  add_text(t, ",\"");
+  add_text(t, ours);
+  add_text(t, "\":");
+  add_value(t, d, value);
+}
+
 static void add_refusal(text *t, const char *kind, const cognite_error *error, const doc *d) {
-  int said = member(d, 0, "serviceMessage"), project = member(d, 0, "project"), request = member(d, 0, "requestId");
+  int said = member(d, 0, "serviceMessage");
   const char *message = cognite_error_message(error);
   add_text(t, "{\"error\":{\"kind\":\"");
   add_text(t, kind);
@@ -85,13 +94,10 @@ static void add_refusal(text *t, const char *kind, const cognite_error *error, c
     add_value(t, d, said);
   }
   if (strcmp(kind, "not_found") == 0) add_text(t, ",\"missing\":[]");
-  if (request != NONE && strcmp(kind, "authorization") == 0) {
-    add_text(t, ",\"x_request_id\":");
-    add_value(t, d, request);
-  }
-  if (project != NONE && strcmp(kind, "file_upload") != 0 && strcmp(kind, "http_status") != 0) {
-    add_text(t, ",\"project\":");
-    add_value(t, d, project);
+  if (strcmp(kind, "file_upload") != 0 && strcmp(kind, "http_status") != 0) {
+    add_known(t, d, "requestId", "x_request_id");
+    add_known(t, d, "cluster", "cluster");
+    add_known(t, d, "project", "project");
   }
   add_text(t, "}}");
 }

@@ -164,7 +164,9 @@ static const char *kind_of_parts(const doc *d) {
 static const char *kind_of(cognite_status status, const doc *d) {
   static const char *const nobody[] = {"refused", "dns", NULL}, *const broken[] = {"closed", "protocol", NULL},
     *const connecting[] = {"connect_timeout", NULL}, *const body[] = {"body", NULL}, *const incomplete[] = {"token_incomplete", NULL},
+    *const beginning[] = {"device_start", NULL}, *const header[] = {"header", NULL},
     *const network[] = {"refused", "dns", "tls", "reset", "closed", "protocol", "connect_timeout", "idle_timeout", "total_timeout", NULL};
+  if (says(d, "cause", header)) return "request_error"; /* a request that cannot be sent */
   switch (status) {
     case COGNITE_ERR_INVALID_ARGUMENT:
     case COGNITE_ERR_CONFIG: return "invalid_value";
@@ -179,6 +181,7 @@ static const char *kind_of(cognite_status status, const doc *d) {
     case COGNITE_ERR_TIMEOUT: return says(d, "cause", connecting) ? "connection_error" : "timeout";
     case COGNITE_ERR_AUTH:
       if (says(d, "cause", incomplete)) return "invalid_value";
+      if (says(d, "cause", beginning)) return "auth_error"; /* an oauth_error is the token endpoint's */
       if (is_text(d, member(d, 0, "oauthError"))) return "oauth_error";
       return says(d, "cause", network) ? "raw_http_error" : "auth_error";
     case COGNITE_ERR_DECODE: return says(d, "phase", body) ? "connection_error" : "request_error";
@@ -219,6 +222,19 @@ static void add_snake(text *t, const doc *d, int value) {
     free(name);
   }
   add_text(t, object ? "}" : "]");
+}
+
+/* What should be a list and is not, the library leaves among the rest of what the service said. */
+static void add_listed(text *t, const doc *d, const char *name, const char *absent) {
+  int extra = member(d, 0, "extra"), odd = extra != NONE && is_object(d, extra) ? member(d, extra, name) : NONE;
+  if (odd == NONE || member(d, 0, name) != NONE) {
+    add_member(t, d, name, name, absent);
+    return;
+  }
+  add_text(t, ",\"");
+  add_text(t, name);
+  add_text(t, "\":");
+  add_value(t, d, odd);
 }
 
 /* An item as the reference tells it: BARE {"externalId": "a"} is "a"; READ {"space": "s", "externalId": "a"} has no space. */
@@ -285,9 +301,9 @@ void add_item_error(text *t, const cognite_error *error, manner how) {
       add_text(t, ",\"missing\":");
       add_snake(t, &d, member(&d, 0, "missing"));
     } else {
-      add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
+      add_listed(t, &d, "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
     }
-    add_member(t, &d, "duplicated", "duplicated", NULL);
+    add_listed(t, &d, "duplicated", NULL);
     add_member(t, &d, "extra", "extra", NULL);
     add_places(t, &d, how);
     add_member(t, &d, "cluster", "cluster", NULL);

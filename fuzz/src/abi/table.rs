@@ -87,6 +87,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         subscription::cognite_subscription_free,
     ]
     unsafe extern "C" fn(_, _) -> _: [
+        client::cognite_client_check_login,
         columns::cognite_columns_count,
         columns::cognite_columns_info,
         columns::cognite_columns_item,

@@ -120,11 +120,6 @@ struct ArrowArray {
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
- * Requests for one thing at most: the first and three more, for failures that may pass.
- */
-#define MAX_TRIES 4
-
-/**
  * Success.
  */
 #define COGNITE_OK 0
@@ -2981,6 +2976,20 @@ COGNITE_CHECKED cognite_status cognite_client_check_login(cognite_client *client
                                           cognite_error **err);
 
 /**
+ * cognite_client_check_login() that tells its result later: a response whose body is `{}`, or the error.
+ *
+ * @param client    The client. Not NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_check_login_async(cognite_client *client,
+                                                const cognite_notify *notify,
+                                                cognite_error **err);
+
+/**
  * Frees a client. NULL does nothing. Accepted calls go on and are told.
  *
  * @param client  The client; not used afterwards, and not while a call on it is being made.
@@ -3289,9 +3298,9 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
  * operation has it, written as it was given: numbers keep every digit. What else depends on the operation's shape:
  *
  * - `list`: `limit` is how many are wanted in all: absent, 25 (10 for views, data models and containers); null or -1, all.
- *   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (only with all, without sort)
- *   how many parts are read side by side, one after the other in the result. Result: `{"items":[…]}`, with `nextCursor`
- *   where a limit ended it and there is more.
+ *   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (without sort, and of all but
+ *   RAW rows without a limit) how many parts are read side by side, one after the other in the result. Result:
+ *   `{"items":[…]}`, with `nextCursor` where a limit ended it and there is more.
  * - `items`: `items` holds any number of elements (one may be given without the brackets; when reading, also as an
  *   identifier: `{"externalId":"a"}`). Where they are identifiers, lists do as well: `ids`, `externalIds`, `instanceIds`,
  *   `keys`, `names`, `spaces`, `nodes`, `edges`. They are sent in as many requests as the API needs, in parallel within

@@ -212,9 +212,11 @@ impl Accepted {
         Ok(Response { elapsed: started.elapsed(), ..Response::of_json(&document) })
     }
 
-    /// Finds where the login goes.
-    pub async fn check_login(self) -> Result<(), Error> {
-        self.client.http.check_login().await
+    /// Finds where the login goes; an empty document.
+    pub async fn check_login(self) -> Result<Response, Error> {
+        let started = std::time::Instant::now();
+        self.client.http.check_login().await?;
+        Ok(Response { elapsed: started.elapsed(), ..Response::of_json(&serde_json::json!({})) })
     }
 }
 

@@ -236,6 +236,36 @@ static void loaded_without_a_prompt(void) {
   cognite_client_free(client);
 }
 
+/* Where a login goes is looked up, and nobody is asked for anything. */
+static void looked_up(void) {
+  person nobody = {NULL, NULL, 0, 0, 0};
+  char right[sizeof authority];
+  cognite_client *client = device(&nobody, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_completion done = COGNITE_COMPLETION_INIT;
+  cognite_error *err = NULL;
+  CHECK_STATUS(cognite_queue_new(10, &notify.queue, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_client_check_login_async(client, &notify, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_queue_next(notify.queue, 10000, &done, &err), COGNITE_OK);
+  CHECK_STATUS(done.status, COGNITE_OK);
+  CHECK_CONTAINS(cognite_response_body(done.response, NULL), "{}");
+  cognite_response_free(done.response);
+  cognite_queue_free(notify.queue);
+  cognite_client_free(client);
+  memcpy(right, authority, sizeof authority);
+  snprintf(authority, sizeof authority, "http://127.0.0.1:1/tenant");
+  client = device(&nobody, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+  CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_ERR_AUTH);
+  CHECK_CONTAINS(cognite_error_message(err), "127.0.0.1");
+  cognite_error_free(err);
+  cognite_client_free(client);
+  memcpy(authority, right, sizeof authority);
+  CHECK_STATUS(cognite_client_check_login(NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_client_check_login_async(NULL, &notify, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK(nobody.asked == 0 && nobody.destroyed == 2);
+}
+
 static void browsers(const char *dir) {
   char cache[300];
   struct stat info;
@@ -435,6 +465,7 @@ int main(int argc, char **argv) {
   arguments();
   device_codes();
   loaded_without_a_prompt();
+  looked_up();
   browsers(dir);
   certificates(argv[1]);
   ends_while_waiting();

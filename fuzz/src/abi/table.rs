@@ -127,6 +127,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
     unsafe extern "C" fn(_, _, _) -> _: [
         client::cognite_client_authorization,
         client::cognite_client_authorization_async,
+        client::cognite_client_check_login_async,
         client::cognite_client_config,
         metrics::cognite_client_metrics,
         metrics::cognite_client_metrics_prometheus,

@@ -236,6 +236,34 @@ static void loaded_without_a_prompt(void) {
   cognite_client_free(client);
 }
 
+/* Where a login goes is found before anybody is asked, and a wrong address before the first request. */
+static void looked_up_beforehand(void) {
+  static const char *const wrong[] = {"/tenant-1/none", "/_emulator/requests", NULL};
+  person p = {"approve", NULL, 0, 0, 0};
+  char right[sizeof authority];
+  cognite_client *client = device(&p, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+  cognite_error *err = NULL;
+  int asked = token_requests(), i;
+  CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_OK);
+  CHECK(err == NULL && p.asked == 0 && token_requests() == asked);
+  works(client);
+  CHECK(p.asked == 1);
+  cognite_client_free(client);
+
+  snprintf(right, sizeof right, "%s", authority);
+  for (i = 0; wrong[i] != NULL; i++) {
+    snprintf(authority, sizeof authority, "%s%s", getenv("COGNITE_BASE_URL"), wrong[i]);
+    client = device(&p, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+    CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_ERR_CONFIG);
+    CHECK_CONTAINS(cognite_error_message(err), "authority_url");
+    cognite_error_free(err);
+    err = NULL;
+    cognite_client_free(client);
+  }
+  snprintf(authority, sizeof authority, "%s", right);
+  CHECK_STATUS(cognite_client_check_login(NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+}
+
 static void browsers(const char *dir) {
   char cache[300];
   struct stat info;
@@ -435,6 +463,7 @@ int main(int argc, char **argv) {
   arguments();
   device_codes();
   loaded_without_a_prompt();
+  looked_up_beforehand();
   browsers(dir);
   certificates(argv[1]);
   ends_while_waiting();

@@ -2,7 +2,7 @@
 //! whether that was done.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use super::session::{Login, MAX_TRIES, Tries, as_auth};
 use super::token_endpoint::{Asked, FormRequest, Granted, seconds_of};
 use crate::error::{Cause, Error};
 use crate::runtime;
+use tokio::time::Instant;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
@@ -158,7 +159,9 @@ impl DeviceCode {
                 _ => return Err(error),
             }
             let wait = interval.max(error.detail().retry_after.unwrap_or_default());
-            if Instant::now() + wait >= end {
+            // The last question is asked when the code's time is over, as it may have been entered at the last moment.
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 let seconds = started.prompt.expires_in.as_secs();
                 return Err(Error::auth(format!(
                     "nobody entered the device code within the {seconds} s it was good for"
@@ -171,7 +174,7 @@ impl DeviceCode {
                     d.oauth_description.clone_from(&error.detail().oauth_description);
                 }));
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(wait.min(left)).await;
         }
     }
 }
@@ -218,8 +221,12 @@ pub fn no_prompt() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::Session;
+    use super::super::token_endpoint::{FormAnswer, FormFuture, FormTransport};
     use super::*;
+    use bytes::Bytes;
     use serde_json::json;
+    use std::sync::Mutex;
 
     #[test]
     fn beginnings() {
@@ -240,6 +247,95 @@ mod tests {
         body["message"] = json!(null);
         body["user_code"] = json!(5);
         assert!(started(&body).map(|_| ()).unwrap_err().message().contains("user_code"));
+    }
+
+    /// Begins a login, then answers each question with the next of these, the last one again and again.
+    struct Idp(Mutex<Vec<(u16, &'static str)>>);
+
+    impl FormTransport for Idp {
+        fn post_form<'a>(&'a self, request: &'a FormRequest) -> FormFuture<'a> {
+            let (status, body) = if request.url.ends_with("devicecode") {
+                (
+                    200,
+                    r#"{"device_code":"d","user_code":"U","verification_uri":"https://v","expires_in":60,"interval":5}"#,
+                )
+            } else {
+                let mut left = self.0.lock().unwrap();
+                if left.len() > 1 { left.remove(0) } else { left[0] }
+            };
+            Box::pin(async move {
+                Ok(FormAnswer { status, body: Bytes::from_static(body.as_bytes()), ..FormAnswer::default() })
+            })
+        }
+
+        fn get<'a>(&'a self, _: &'a str) -> FormFuture<'a> {
+            let body = r#"{"token_endpoint":"https://h/token","device_authorization_endpoint":"https://h/devicecode"}"#;
+            Box::pin(async move {
+                Ok(FormAnswer { status: 200, body: Bytes::from_static(body.as_bytes()), ..FormAnswer::default() })
+            })
+        }
+    }
+
+    /// What comes of it, and after how many seconds.
+    async fn polled(answers: &[(u16, &'static str)]) -> (Result<Granted, Error>, u64) {
+        let device =
+            DeviceCode::new(Authority::microsoft("https://h/t").unwrap(), "c", Scopes::Text("s".into())).unwrap();
+        let (idp, session) = (Idp(Mutex::new(answers.to_vec())), Session::default());
+        let login = Login { transport: &idp, session: &session };
+        let endpoints = login.endpoints(&device.person.authority).await.unwrap();
+        let started = device.start(&login, &endpoints).await.unwrap();
+        let began = tokio::time::Instant::now();
+        (device.poll(&login, &endpoints, started).await, began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_between_two_questions_are_no_end_but_many_in_a_row_are() {
+        let (ok, pending, broken) = (
+            (200, r#"{"access_token":"t","expires_in":5}"#),
+            (400, r#"{"error":"authorization_pending","error_description":"wait\r\nfor it"}"#),
+            (500, "x"),
+        );
+        let (outcome, after) = polled(&[broken, pending, broken, ok]).await;
+        assert_eq!((outcome.is_ok(), after), (true, 40), "10, 10 and 20 s");
+        let (outcome, after) = polled(&[pending, broken, ok]).await;
+        assert_eq!((outcome.unwrap().provided.token.reveal(), after), ("t", 15));
+        let (outcome, after) = polled(&[pending, broken]).await;
+        let e = outcome.map(|_| ()).unwrap_err();
+        assert_eq!((e.detail().http_status, after), (500, 60), "{e}");
+        let (outcome, after) = polled(&[pending]).await;
+        let e = outcome.map(|_| ()).unwrap_err();
+        let d = e.detail();
+        assert_eq!(after, 60);
+        assert!(e.message().contains("within the 60 s"), "{e}");
+        assert_eq!(
+            (d.code.as_deref(), d.oauth_error.as_deref()),
+            (Some("expired_token"), Some("authorization_pending"))
+        );
+        assert_eq!(d.oauth_description.as_deref(), Some("wait for it"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_to_begin_is_told_from_one_of_the_token_endpoint() {
+        struct No;
+        impl FormTransport for No {
+            fn post_form<'a>(&'a self, _: &'a FormRequest) -> FormFuture<'a> {
+                let body = Bytes::from_static(br#"{"error":"unauthorized_client"}"#);
+                Box::pin(async { Ok(FormAnswer { status: 400, body, ..FormAnswer::default() }) })
+            }
+            fn get<'a>(&'a self, _: &'a str) -> FormFuture<'a> {
+                Box::pin(async { Err(Error::internal("not asked for")) })
+            }
+        }
+        let device =
+            DeviceCode::new(Authority::microsoft("https://h/t").unwrap(), "c", Scopes::Text("s".into())).unwrap();
+        let endpoints =
+            Endpoints { token: "https://h/t".into(), authorization: None, device: Some("https://h/d".into()) };
+        let login = Login { transport: &No, session: &Session::default() };
+        let e = device.start(&login, &endpoints).await.map(|_| ()).unwrap_err();
+        assert_eq!(
+            (e.detail().oauth_error.as_deref(), e.detail().cause),
+            (Some("unauthorized_client"), Some(Cause::DeviceStart))
+        );
     }
 
     #[test]

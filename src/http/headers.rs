@@ -124,3 +124,27 @@ fn put(out: &mut HeaderMap, name: &str, value: Vec<u8>) -> Result<(), Error> {
     out.insert(key, value);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let base = Arc::new(Headers::default());
+        for (json, word) in [
+            (r#"{"x":"bl\u00e5"}"#, "U+00E5"),
+            (r#"{"x":"a\r\nb: c"}"#, "not allow"),
+            (r#"{"x":"a\u007f"}"#, "not allow"),
+            (r#"{"a b":"c"}"#, "header name"),
+            (r#"{"":"c"}"#, "header name"),
+        ] {
+            let e = merged(&base, Some(json)).map(|_| ()).unwrap_err();
+            assert!(e.message().contains(word), "{json}: {e}");
+            assert_eq!((e.status(), e.detail().cause), (Status::InvalidArgument, Some(Cause::Header)), "{json}");
+        }
+        assert_eq!(merged(&base, Some(r#"{"x":5}"#)).map(|_| ()).unwrap_err().detail().cause, None);
+        assert_eq!(merged(&base, Some("{\"x\":\"a\tb\"}".replace('\t', "\\t").as_str())).unwrap()["x"], "a\tb");
+    }
+}

@@ -279,7 +279,7 @@ static void load_config(text *t, const doc *d, int value, cognite_client **clien
   cognite_status s = cognite_config_load(document, len, &config, &error);
   text effective = {NULL, 0, 0};
   if (s == COGNITE_OK) {
-    add_config(&effective, config);
+    add_config(&effective, config, d, value);
     if (client != NULL) s = take_on_habits(config, &error);
     if (client != NULL && s == COGNITE_OK) s = set_prompt(config, &error);
     if (client != NULL && s == COGNITE_OK) s = cognite_client_new(config, client, &error);

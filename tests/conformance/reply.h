@@ -14,6 +14,6 @@ void add_error(text *t, const cognite_error *error); /* {"kind": ...} */
 typedef enum manner { WHOLE, BARE, READ, SNAKE_ITEMS, SNAKE_MISSING } manner;
 void add_item_error(text *t, const cognite_error *error, manner how); /* how its items are told */
 void add_instances(text *t, const doc *d, int items); /* nodes first, then edges, as the reference tells them */
-void add_config(text *t, const cognite_config *config);
+void add_config(text *t, const cognite_config *config, const doc *given, int given_value);
 
 #endif

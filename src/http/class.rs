@@ -72,9 +72,8 @@ const PATHS: &[(&str, Class)] = &[
     ("models/instances", Class::IdempotentWrite),
     ("models/instances/delete", Class::IdempotentWrite),
     ("dml/graphql", Class::IdempotentWrite),
-    // Another link to the content of the same file; the end of the same upload.
+    // Another link to the content of the same file.
     ("files/uploadlink", Class::IdempotentWrite),
-    ("files/completemultipartupload", Class::IdempotentWrite),
     // Upserts by external id.
     ("workflows", Class::IdempotentWrite),
     ("workflows/versions", Class::IdempotentWrite),

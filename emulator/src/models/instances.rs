@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::filter::{Eval, Values};
-use super::schema::{ViewMap, container, source_name, views};
+use super::schema::{ViewMap, source_name, views};
 use crate::areas::units::Conversion;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
@@ -91,6 +91,13 @@ impl Instances {
         let end = if edge { None } else { Some((true, String::new(), String::new())) };
         let start = (edge, String::new(), String::new());
         self.all.range(start..).take_while(move |(k, _)| end.as_ref().is_none_or(|e| *k < e)).map(|(_, i)| i)
+    }
+
+    /// What instances have in a container, when that is gone.
+    pub fn forget_container(&mut self, name: &str) {
+        for instance in self.all.values_mut() {
+            instance.properties.remove(name);
+        }
     }
 
     pub fn node(&self, reference: &Value) -> Option<&Instance> {
@@ -212,21 +219,16 @@ pub fn typing(eval: &Eval, sources: &[Object]) -> Result<Value> {
 
 /// Refuses sources that do not exist.
 pub fn check_sources(eval: &Eval, sources: &[Object]) -> Result<()> {
-    for source in sources {
-        if source.contains_key("version") {
-            eval.view(source)?;
-        } else if container(eval.data, source).is_none() {
-            return Err(ApiError::bad(format!("Container {} does not exist", source_name(source))));
-        }
-    }
-    Ok(())
+    sources.iter().try_for_each(|source| eval.exists(source))
 }
 
 /// In the order asked for, else as they are.
 pub fn sort(eval: &Eval, sort: Option<&Value>, rows: &mut [&Instance]) -> Result<()> {
     let Some(keys) = sort.and_then(Value::as_array).filter(|k| !k.is_empty()) else { return Ok(()) };
     for key in keys.iter().rev() {
-        let path = key.get("property").and_then(Value::as_array).ok_or_else(|| ApiError::bad("sort needs property"))?;
+        let path = key.get("property").ok_or_else(|| ApiError::bad("sort needs property"))?;
+        eval.type_of(path)?;
+        let path = path.as_array().map_or(&[][..], Vec::as_slice);
         let descending = key.get("direction").and_then(Value::as_str) == Some("descending");
         let nulls_first = key.get("nullsFirst").and_then(Value::as_bool).unwrap_or(descending);
         let mut values = Vec::with_capacity(rows.len());
@@ -256,7 +258,7 @@ pub fn sort(eval: &Eval, sort: Option<&Value>, rows: &mut [&Instance]) -> Result
 
 /// Whether the instance has data in all of these.
 fn with_data(eval: &Eval, row: &Instance, with: &[Object]) -> Result<bool> {
-    with.iter().map(|s| eval.has_data(row, s)).try_fold(true, |all, has| has.map(|h| all && h))
+    with.iter().map(|s| eval.has_data(row, s, 0)).try_fold(true, |all, has| has.map(|h| all && h))
 }
 
 pub fn filtered<'a>(
@@ -265,10 +267,10 @@ pub fn filtered<'a>(
     filter: Option<&Value>,
     with: &[Object],
 ) -> Result<Vec<&'a Instance>> {
-    let filter = filter.filter(|f| !f.is_null());
+    let filter = filter.filter(|f| !f.is_null()).map(|f| eval.prepared(f, 0)).transpose()?;
     let mut found = Vec::new();
     for row in rows {
-        if with_data(eval, row, with)? && filter.map_or(Ok(true), |f| eval.matches(row, f, 0))? {
+        if with_data(eval, row, with)? && filter.as_ref().map_or(Ok(true), |f| eval.matches(row, f, 0))? {
             found.push(row);
         }
     }
@@ -382,7 +384,7 @@ pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         let Some(instance) = data.instances.all.get(&key(item)?) else { continue };
         let mut results = Object::new();
         if operations.contains_key("involvedViews") {
-            let involved = all.iter().filter(|v| eval.has_data(instance, v).unwrap_or(false));
+            let involved = all.iter().filter(|v| eval.has_data(instance, v, 0).unwrap_or(false));
             results.insert("involvedViews".into(), json!(involved.collect::<Vec<_>>()));
         }
         if operations.contains_key("involvedContainers") {

@@ -62,7 +62,10 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
         check_sources(&query.eval, &references)?;
         let mut set = query.set(name, 0)?.rows;
         let expression = query.with.get(name).cloned().unwrap_or_default();
-        let limit = limit(&expression)?;
+        let limit = match wanted.get("limit").filter(|l| !l.is_null()) {
+            Some(_) => limit(wanted)?.min(limit(&expression)?),
+            None => limit(&expression)?,
+        };
         let more = if sync {
             let cursor = query.cursors.get(name).and_then(Value::as_str);
             let after = cursor.map(|c| cursor::decode("y", c)).transpose()?;
@@ -195,6 +198,7 @@ impl<'a> Query<'a> {
         let mut found: Vec<&Instance> = match nodes.get("through").filter(|t| !t.is_null()) {
             Some(through) => {
                 let path = through_path(through)?;
+                self.eval.type_of(&json!(path))?;
                 let inwards = nodes.get("direction").and_then(Value::as_str) == Some("inwards");
                 let targets = |row: &Instance| -> Result<Vec<Value>> {
                     let value = self.eval.value(row, &path)?;
@@ -249,10 +253,12 @@ impl<'a> Query<'a> {
             .iter()
             .map(|i| if i.key.0 { i.ends.get(far).cloned().unwrap_or_default() } else { i.reference() })
             .collect();
-        let passes = |filter: Option<&Value>, node: Option<&Instance>| match (filter.filter(|f| !f.is_null()), node) {
-            (None, _) => Ok(true),
-            (Some(filter), Some(node)) => self.eval.matches(node, filter, 0),
-            (Some(_), None) => Ok(false),
+        let prepared = |name: &str| {
+            edges.get(name).filter(|f| !f.is_null()).map(|f| self.eval.prepared(f, 0)).transpose()
+        };
+        let (node_filter, end_filter) = (prepared("nodeFilter")?, prepared("terminationFilter")?);
+        let passes = |filter: &Value, node: Option<&Instance>| {
+            node.map_or(Ok(false), |node| self.eval.matches(node, filter, 0))
         };
         for _ in 0..distance.min(MAX_DEPTH as u64 * 20) {
             let mut next = Vec::new();
@@ -260,13 +266,11 @@ impl<'a> Query<'a> {
                 let here = by_near.get(&reference_name(node)).map_or(&[][..], Vec::as_slice);
                 for edge in here.iter().take(each) {
                     let target = self.find(edge.ends.get(far));
-                    if !passes(edges.get("nodeFilter"), target)? || !seen.insert(edge.key.clone()) {
+                    if !node_filter.as_ref().map_or(Ok(true), |f| passes(f, target))? || !seen.insert(edge.key.clone()) {
                         continue;
                     }
                     found.push(edge);
-                    let stop = edges.get("terminationFilter").is_some_and(|f| !f.is_null())
-                        && passes(edges.get("terminationFilter"), target)?;
-                    if !stop {
+                    if !end_filter.as_ref().map_or(Ok(false), |f| passes(f, target))? {
                         next.extend(edge.ends.get(far).cloned());
                     }
                 }

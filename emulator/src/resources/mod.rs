@@ -4,6 +4,7 @@ mod advanced;
 mod check;
 mod filters;
 pub mod kinds;
+mod limits;
 mod read;
 mod special;
 pub mod table;

@@ -120,9 +120,8 @@ fn answer(id: i64, sequence: &Object, columns: &[Object], rows: &[(i64, &Object)
         let fields = ["externalId", "name", "valueType"];
         fields.iter().filter_map(|f| Some(((*f).to_owned(), column.get(*f)?.clone()))).collect::<Object>()
     };
-    let cells = |row: &Object| {
-        columns.iter().map(|c| row.get(&place(c)).cloned().unwrap_or_default()).collect::<Vec<_>>()
-    };
+    let cells =
+        |row: &Object| columns.iter().map(|c| row.get(&place(c)).cloned().unwrap_or_default()).collect::<Vec<_>>();
     let mut out = Object::new();
     out.insert("id".into(), json!(id));
     if let Some(name) = sequence.get("externalId") {

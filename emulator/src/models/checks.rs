@@ -51,8 +51,20 @@ const RESERVED_VIEWS: [&str; 19] = [
 ];
 const MAX_PROPERTIES: usize = 100;
 const TYPES: [&str; 14] = [
-    "text", "boolean", "float32", "float64", "int32", "int64", "timestamp", "date", "json", "direct", "timeseries",
-    "file", "sequence", "enum",
+    "text",
+    "boolean",
+    "float32",
+    "float64",
+    "int32",
+    "int64",
+    "timestamp",
+    "date",
+    "json",
+    "direct",
+    "timeseries",
+    "file",
+    "sequence",
+    "enum",
 ];
 
 /// An identifier, as the API has it.
@@ -126,7 +138,10 @@ pub fn container_row(ctx: &Ctx, old: Option<&Object>, row: &Object) -> Result<()
         return Err(ApiError::bad("A container needs at least one property"));
     }
     if !["node", "edge", "all", "record"].contains(&text(row, "usedFor")) {
-        return Err(ApiError::bad(format!("usedFor must be node, edge, all or record, was '{}'", text(row, "usedFor"))));
+        return Err(ApiError::bad(format!(
+            "usedFor must be node, edge, all or record, was '{}'",
+            text(row, "usedFor")
+        )));
     }
     let before = old.map_or(empty, |old| part(old, "properties"));
     for (name, property) in &all {
@@ -152,7 +167,8 @@ pub fn container_row(ctx: &Ctx, old: Option<&Object>, row: &Object) -> Result<()
     }
     for (name, inner) in part(row, "constraints").iter().chain(&part(row, "indexes")) {
         named("a constraint or index", name, (1..=43).contains(&name.len()))?;
-        let mut fields = inner.get("properties").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let mut fields =
+            inner.get("properties").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         if let Some(field) = fields.find(|f| !all.contains_key(*f)) {
             return Err(ApiError::bad(format!("{name} is about the property {field}, which does not exist")));
         }
@@ -160,7 +176,10 @@ pub fn container_row(ctx: &Ctx, old: Option<&Object>, row: &Object) -> Result<()
             && container(ctx.data, required).is_none()
             && !in_batch(ctx, required, &["space", "externalId"])
         {
-            return Err(ApiError::bad(format!("Container {} that {name} requires does not exist", source_name(required))));
+            return Err(ApiError::bad(format!(
+                "Container {} that {name} requires does not exist",
+                source_name(required)
+            )));
         }
     }
     Ok(())
@@ -183,7 +202,8 @@ pub fn keep_time(old: Option<&Object>, row: &mut Object) {
 
 /// Only an empty space can go.
 pub fn is_empty(data: &Data, space: &str) -> Result<()> {
-    let holds = [CONTAINERS, VIEWS, MODELS].iter().any(|table| rows(data, table).any(|(_, row)| text(row, "space") == space));
+    let holds =
+        [CONTAINERS, VIEWS, MODELS].iter().any(|table| rows(data, table).any(|(_, row)| text(row, "space") == space));
     if holds || data.instances.counts(Some(space)) != (0, 0) {
         return Err(ApiError::bad(format!("Space '{space}' is not empty, and only empty spaces can be deleted")));
     }
@@ -219,7 +239,15 @@ mod tests {
 
     #[test]
     fn identifiers() {
-        for (name, valid) in [("a", true), ("my-space_1", true), ("a-", true), ("1a", false), ("", false), ("a b", false), ("cdf", false)] {
+        for (name, valid) in [
+            ("a", true),
+            ("my-space_1", true),
+            ("a-", true),
+            ("1a", false),
+            ("", false),
+            ("a b", false),
+            ("cdf", false),
+        ] {
             assert_eq!(space(name).is_ok(), valid, "{name}");
         }
         assert!(space(&"x".repeat(43)).is_ok() && space(&"x".repeat(44)).is_err());

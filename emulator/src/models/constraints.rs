@@ -62,7 +62,8 @@ fn once(data: &Data, changes: &BTreeMap<Key, Instance>, container: &str, name: &
     if seen.is_empty() {
         return Ok(());
     }
-    for instance in data.instances.all.values().filter(|i| i.has_container(container) && !changes.contains_key(&i.key)) {
+    for instance in data.instances.all.values().filter(|i| i.has_container(container) && !changes.contains_key(&i.key))
+    {
         if let Some(key) = values(instance).and_then(|v| seen.get(&v))
             && let Some(new) = changes.get(*key)
         {

@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
 use super::filter::{Eval, Values};
 use super::schema::{ViewMap, source_name, views};
+use crate::areas::UNIT_SPACE;
 use crate::areas::units::Conversion;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
@@ -100,10 +102,49 @@ impl Instances {
         }
     }
 
+    /// Units are nodes too, which are always there.
+    pub fn get(&self, key: &Key) -> Option<&Instance> {
+        self.all.get(key).or_else(|| units().get(key))
+    }
+
     pub fn node(&self, reference: &Value) -> Option<&Instance> {
         let part = |field: &str| reference.get(field).and_then(Value::as_str).map(str::to_owned);
-        self.all.get(&(false, part("space")?, part("externalId")?))
+        self.get(&(false, part("space")?, part("externalId")?))
     }
+
+    /// All of one kind; those that are always there only for a filter that names their space.
+    pub fn listed(&self, edge: bool, filter: Option<&Value>) -> impl Iterator<Item = &Instance> {
+        let named = !edge && filter.is_some_and(|f| f.to_string().contains(&format!("\"{UNIT_SPACE}\"")));
+        self.of_type(edge).chain(units().values().filter(move |_| named))
+    }
+}
+
+fn units() -> &'static BTreeMap<Key, Instance> {
+    static ALL: OnceLock<BTreeMap<Key, Instance>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let node = |(id, symbol, quantity): (&str, &str, String)| {
+            let key = (false, UNIT_SPACE.to_owned(), id.to_owned());
+            let named = object(json!({"name": id.split_once(':').map_or(id, |(_, name)| name)}));
+            let unit = object(json!({"symbol": symbol, "quantity": quantity}));
+            let properties =
+                [("cdf_cdm/CogniteDescribable", named), ("cdf_cdm/CogniteUnit", unit)].map(|(c, p)| (c.to_owned(), p));
+            let properties = BTreeMap::from(properties);
+            (
+                key.clone(),
+                Instance {
+                    key,
+                    seq: 0,
+                    version: 1,
+                    created: 0,
+                    updated: 0,
+                    deleted: None,
+                    ends: Object::new(),
+                    properties,
+                },
+            )
+        };
+        crate::areas::units::all().map(node).collect()
+    })
 }
 
 pub fn key(item: &Object) -> Result<Key> {
@@ -286,7 +327,7 @@ pub fn by_ids(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     check_sources(&eval, &sources)?;
     let mut found = Vec::new();
     for item in &list {
-        if let Some(instance) = data.instances.all.get(&key(item)?)
+        if let Some(instance) = data.instances.get(&key(item)?)
             && with_data(&eval, instance, &sources)?
         {
             found.push(shown(&eval, instance, &everything(&sources))?);
@@ -310,7 +351,8 @@ pub fn list(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     check_sources(&eval, &sources)?;
     let edge = text(&body, "instanceType") == "edge";
     // Only what has data in all the sources is listed.
-    let mut found = filtered(&eval, data.instances.of_type(edge), body.get("filter"), &sources)?;
+    let rows = data.instances.listed(edge, body.get("filter"));
+    let mut found = filtered(&eval, rows, body.get("filter"), &sources)?;
     sort(&eval, body.get("sort"), &mut found)?;
     body.entry("limit").or_insert(json!(1000));
     let all = everything(&sources);
@@ -344,9 +386,15 @@ pub fn text_match(eval: &Eval, row: &Instance, view: &Object, body: &Object) -> 
 /// All instances of the view that fit filter and words.
 pub fn in_view<'a>(eval: &Eval<'a>, body: &Object) -> Result<(Object, Vec<&'a Instance>)> {
     let view = body.get("view").and_then(Value::as_object).ok_or_else(|| crate::generic::missing_field("view"))?;
+    let map = eval.view(view)?;
+    let named = body.get("properties").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    if let Some(name) = named.into_iter().find(|name| !map.fields.contains_key(*name)) {
+        return Err(ApiError::bad(format!("Unknown property: {name}")));
+    }
     let view = with_units(view, body.get(UNITS));
     let edge = text(body, "instanceType") == "edge";
-    let found = filtered(eval, eval.data.instances.of_type(edge), body.get("filter"), std::slice::from_ref(&view))?;
+    let rows = eval.data.instances.listed(edge, body.get("filter"));
+    let found = filtered(eval, rows, body.get("filter"), std::slice::from_ref(&view))?;
     let mut kept = Vec::new();
     // Search and aggregates may be behind; then they do not know the newest.
     let seen = eval.data.horizon();

@@ -8,8 +8,8 @@ use super::{checks, core};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{Ctx, SET, Set, Special, int, object, page, paging, rows, text};
-use crate::resources::items;
 use crate::resources::table::{Object, name};
+use crate::resources::{items, violations};
 use crate::state::{Data, State};
 
 pub const SPACES: &str = "models/spaces";
@@ -26,7 +26,7 @@ pub static SETS: &[Set] = &[
         noun: "spaces",
         key: &["space"],
         numbered: false,
-        ops: "GET:1000:10 apply:100 byids=some:100",
+        ops: "apply:100 byids=some:100",
         created: 200,
         make: Some(make_space),
         ..SET
@@ -82,6 +82,16 @@ pub static SPECIALS: &[Special] = &[
         }
         let gone: Vec<Value> = found.iter().map(|(_, item)| json!({"space": item.get("space")})).collect();
         Ok(Reply::ok(&json!({ "items": gone })))
+    }),
+    ("GET", SPACES, |state, call, _| {
+        let data = state.read();
+        let global = core::spaces().into_iter().filter(|_| call.param("includeGlobal") == Some("true"));
+        let mut body = paging(call)?;
+        if body.get("limit").is_none_or(Value::is_null) {
+            body.insert("limit".into(), json!(10));
+        }
+        let all = rows(&data, SPACES).map(|(_, row)| Value::Object(row.clone())).chain(global);
+        Ok(Reply::ok(&page(&body, 1000, all)?))
     }),
     ("GET", VIEWS, |state, call, _| versions(state, call, VIEWS)),
     ("GET", MODELS, |state, call, _| versions(state, call, MODELS)),
@@ -145,11 +155,7 @@ fn make_space(_: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()>
         checks::keep_time(old, row);
         return Ok(());
     }
-    Err(ApiError::bad(format!(
-        "Request had {} constraint violations. Please fix the request and try again. [{}]",
-        long.len(),
-        long.join(", ")
-    )))
+    Err(violations(&long))
 }
 
 fn make_container(ctx: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()> {

@@ -112,7 +112,9 @@ mod tests {
         ] {
             assert_eq!(timestamp(given).as_deref(), Some(kept), "{given}");
         }
-        for given in ["2024-01-02", "yesterday", "2024-13-02T00:00:00Z", "2024-01-02T03:04:05.6789Z", "2024-01-02 03:04:05Z"] {
+        for given in
+            ["2024-01-02", "yesterday", "2024-13-02T00:00:00Z", "2024-01-02T03:04:05.6789Z", "2024-01-02 03:04:05Z"]
+        {
             assert_eq!(timestamp(given), None, "{given}");
         }
     }

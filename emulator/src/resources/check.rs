@@ -35,6 +35,15 @@ pub fn incoming(kind: &Kind, item: &Object) -> Result<Object> {
     Ok(out)
 }
 
+/// What the service says of fields that are not as they have to be.
+pub fn violations(what: &[String]) -> ApiError {
+    ApiError::bad(format!(
+        "Request had {} constraint violations. Please fix the request and try again. [{}]",
+        what.len(),
+        what.join(", ")
+    ))
+}
+
 /// The value in its stored form, or why it does not fit.
 pub fn checked(field: &Field, value: &Value) -> Result<Value> {
     let name = field.name;
@@ -43,10 +52,13 @@ pub fn checked(field: &Field, value: &Value) -> Result<Value> {
         (Type::Text(max), Value::String(text)) => {
             let length = text.chars().count();
             if length > max {
-                return Err(ApiError::bad(format!("Field {name} is too long: {length} characters, at most {max}")));
+                return Err(violations(&[format!(
+                    "{name} size must be between {} and {max}",
+                    u8::from(field.required)
+                )]));
             }
             if field.required && length == 0 {
-                return Err(ApiError::bad(format!("Field {name} must not be empty")));
+                return Err(violations(&[format!("{name} size must be between 1 and {max}")]));
             }
             Ok(value.clone())
         }

@@ -4,25 +4,36 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{advanced, limits};
 use super::kinds::{Kind, Test, Type};
 use super::special;
 use super::table::Object;
+use super::{advanced, limits};
 use crate::error::{ApiError, Result};
 use crate::state::Data;
 
 enum Prepared {
     Equals(&'static str, Value),
     AnyOf(&'static str, Vec<Value>),
-    Range { field: &'static str, min: Option<f64>, max: Option<f64>, is_null: Option<bool> },
+    Range {
+        field: &'static str,
+        min: Option<f64>,
+        max: Option<f64>,
+        is_null: Option<bool>,
+    },
     Prefix(&'static str, String),
     Metadata(Object),
-    Labels { all: bool, names: Vec<String> },
+    Labels {
+        all: bool,
+        names: Vec<String>,
+    },
     Ids(&'static str, HashSet<i64>),
     Roots(HashSet<i64>),
     RootsOf(&'static str, HashSet<i64>),
     IsRoot(bool),
-    ActiveAt { min: f64, max: f64 },
+    ActiveAt {
+        min: f64,
+        max: f64,
+    },
     EitherEnd(Vec<(Option<String>, Option<String>)>),
     /// With metadata in any case, or as it is written.
     Advanced(advanced::Node, bool),

@@ -124,6 +124,15 @@ fn capitalized(text: &str) -> String {
 }
 
 pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) -> Result<Vec<Value>> {
+    // What is wrong in itself is told before what is not there.
+    for item in items {
+        let changes = item.get("update").and_then(Value::as_object);
+        for (name, change) in changes.into_iter().flatten() {
+            if let (Some(field), Some(new)) = (kind.field(name), change.get("set").filter(|v| !v.is_null())) {
+                check::checked(field, new)?;
+            }
+        }
+    }
     let ids = resolve(data, kind, items, false)?;
     let mut changed: Vec<(i64, Object)> = Vec::with_capacity(items.len());
     let mut taken: HashSet<String> = HashSet::new();

@@ -40,9 +40,9 @@ pub static SETS: &[Set] = &[Set {
     ..SET
 }];
 
-/// The text of a document ends with a line end.
+/// The service ends the text of a document with a line end more.
 fn ended(text: &str) -> Vec<u8> {
-    format!("{}\n", text.strip_suffix('\n').unwrap_or(text)).into_bytes()
+    format!("{text}\n").into_bytes()
 }
 
 pub static SPECIALS: &[Special] = &[

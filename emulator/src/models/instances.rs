@@ -17,6 +17,9 @@ use crate::resources::table::{Object, map_weight};
 use crate::resources::{compare, items};
 use crate::state::State;
 
+/// Room for instances that were deleted.
+const MAX_GONE_BYTES: u64 = 64 << 20;
+
 /// Whether it is an edge, its space and its external id.
 pub type Key = (bool, String, String);
 
@@ -80,6 +83,7 @@ pub struct Instances {
     pub all: BTreeMap<Key, Instance>,
     /// What was deleted, for those that follow.
     pub gone: BTreeMap<Key, Instance>,
+    gone_bytes: u64,
     pub seq: u64,
 }
 
@@ -93,6 +97,25 @@ impl Instances {
         let end = if edge { None } else { Some((true, String::new(), String::new())) };
         let start = (edge, String::new(), String::new());
         self.all.range(start..).take_while(move |(k, _)| end.as_ref().is_none_or(|e| *k < e)).map(|(_, i)| i)
+    }
+
+    /// Keeps what was deleted; of too much the oldest half is forgotten.
+    pub fn bury(&mut self, old: Instance) {
+        self.gone_bytes += old.weight();
+        let before = self.gone.insert(old.key.clone(), old);
+        self.gone_bytes -= before.map_or(0, |b| b.weight());
+        if self.gone_bytes > MAX_GONE_BYTES {
+            let mut all: Vec<u64> = self.gone.values().map(|i| i.seq).collect();
+            all.sort_unstable();
+            let from = all.get(all.len() / 2).copied().unwrap_or(u64::MAX);
+            self.gone.retain(|_, i| i.seq > from);
+            self.gone_bytes = self.gone.values().map(Instance::weight).sum();
+        }
+    }
+
+    /// What was deleted is there again.
+    pub fn unbury(&mut self, key: &Key) {
+        self.gone_bytes -= self.gone.remove(key).map_or(0, |old| old.weight());
     }
 
     /// What instances have in a container, when that is gone.
@@ -446,4 +469,26 @@ pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         found.push(row);
     }
     Ok(Reply::ok(&json!({ "items": found })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_deleted_takes_so_much_room_and_no_more() {
+        let mut instances = Instances::default();
+        let big = Object::from_iter([("a".to_owned(), json!("x".repeat(1 << 20)))]);
+        for seq in 0..200 {
+            let key = (false, "s".to_owned(), format!("n{seq}"));
+            let properties = BTreeMap::from([("s/c".to_owned(), big.clone())]);
+            let ends = Object::new();
+            instances.bury(Instance { key, seq, version: 1, created: 0, updated: 0, deleted: Some(1), ends, properties });
+            assert!(instances.gone_bytes <= MAX_GONE_BYTES);
+        }
+        assert!(instances.gone.len() > 20 && instances.gone.values().any(|i| i.seq == 199));
+        let keys: Vec<Key> = instances.gone.keys().cloned().collect();
+        keys.iter().for_each(|key| instances.unbury(key));
+        assert_eq!(instances.gone_bytes, 0);
+    }
 }

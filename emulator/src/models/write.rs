@@ -35,7 +35,7 @@ pub fn apply(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     data.reserve(fresh as u64, bytes)?;
     let keys: Vec<Key> = changed.keys().cloned().collect();
     for (key, instance) in changed {
-        data.instances.gone.remove(&key);
+        data.instances.unbury(&key);
         if let Some(old) = store(&mut data, key.clone(), instance) {
             data.release(0, old.weight());
         }
@@ -312,7 +312,7 @@ fn remove(data: &mut Data, list: &[Object]) -> Result<Vec<Value>> {
             data.release(1, old.weight());
             nodes::removed(data, &key);
             file_nodes::removed(data, &key);
-            data.instances.gone.insert(key, old);
+            data.instances.bury(old);
         }
     }
     Ok(deleted)

@@ -119,11 +119,6 @@ struct ArrowArray {
 #define COGNITE_COMPLETION_INIT {sizeof(cognite_completion), 0, NULL, NULL, 0, 0}
 
 /**
- * Requests for one thing at most: the first and three more, for failures that may pass.
- */
-#define MAX_TRIES 4
-
-/**
  * Success.
  */
 #define COGNITE_OK 0

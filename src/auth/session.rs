@@ -16,7 +16,7 @@ use super::token_endpoint::{Asked, FormRequest, FormTransport, Granted};
 use crate::error::{Cause, Error, Phase};
 
 /// Requests for one thing at most: the first and three more, for failures that may pass.
-pub const MAX_TRIES: u32 = 4;
+pub(super) const MAX_TRIES: u32 = 4;
 /// First pause between them; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause a provider may ask for; a longer one is passed on to the caller as an error.

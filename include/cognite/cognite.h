@@ -420,9 +420,9 @@ typedef void (*cognite_destroy)(void *user_data);
  * call. Must not throw, longjmp or wait for a call of the same client, which waits for the person.
  *
  * @param user_data         As given with the callback.
- * @param verification_uri  The address to open, in any browser.
+ * @param verification_uri  The address to open, in any browser; empty if the provider says it in `message` only.
  * @param complete_uri      The same with the code in it already; NULL if the provider has none.
- * @param user_code         The code to enter.
+ * @param user_code         The code to enter; empty likewise.
  * @param message           A sentence with both, ready to be shown.
  * @param expires_in_ms     How long the code is good for.
  */
@@ -1810,7 +1810,7 @@ COGNITE_CHECKED cognite_status cognite_config_set_api_subversion(cognite_config 
  *
  * @param config    The config. Not NULL.
  * @param name   The name.
- * @param value  The value, Latin-1; NULL removes the header.
+ * @param value  The value, ASCII; NULL removes the header.
  * @param[out] err  May be NULL.
  * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
  *

@@ -66,7 +66,7 @@ fn shared(work: &Work) -> Option<u64> {
     match work.arguments.limit {
         Limit::All => None,
         Limit::Exactly(n) => Some(n),
-        Limit::Default => Some(work.operation.default_limit().into()),
+        Limit::Default => Some(work.operation.default_limit()),
     }
 }
 

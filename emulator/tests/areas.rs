@@ -118,7 +118,7 @@ async fn jobs_progress() {
 
 #[tokio::test]
 async fn content_of_files() {
-    let limits = Limits { bytes: 100_000, body: 60_000, ..Limits::default() };
+    let limits = Limits { bytes: 100_000, body: 60_000, upload: 60_000, ..Limits::default() };
     let e = Emulator::with(Config { limits, ..Config::default() }).await;
     let made = e.done("/files", json!({"name": "f", "externalId": "f"})).await;
     let put = |url: &Value, bytes: Vec<u8>| answer(e.client.put(url.as_str().unwrap()).body(bytes));

@@ -410,8 +410,8 @@ pub fn text_match(eval: &Eval, row: &Instance, view: &Object, body: &Object) -> 
 pub fn in_view<'a>(eval: &Eval<'a>, body: &Object) -> Result<(Object, Vec<&'a Instance>)> {
     let view = body.get("view").and_then(Value::as_object).ok_or_else(|| crate::generic::missing_field("view"))?;
     let map = eval.view(view)?;
-    let named = body.get("properties").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    if let Some(name) = named.into_iter().find(|name| !map.fields.contains_key(*name)) {
+    let mut named = body.get("properties").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    if let Some(name) = named.find(|name| !map.fields.contains_key(*name)) {
         return Err(ApiError::bad(format!("Unknown property: {name}")));
     }
     let view = with_units(view, body.get(UNITS));
@@ -483,7 +483,16 @@ mod tests {
             let key = (false, "s".to_owned(), format!("n{seq}"));
             let properties = BTreeMap::from([("s/c".to_owned(), big.clone())]);
             let ends = Object::new();
-            instances.bury(Instance { key, seq, version: 1, created: 0, updated: 0, deleted: Some(1), ends, properties });
+            instances.bury(Instance {
+                key,
+                seq,
+                version: 1,
+                created: 0,
+                updated: 0,
+                deleted: Some(1),
+                ends,
+                properties,
+            });
             assert!(instances.gone_bytes <= MAX_GONE_BYTES);
         }
         assert!(instances.gone.len() > 20 && instances.gone.values().any(|i| i.seq == 199));

@@ -17,8 +17,8 @@
  *             Workers (client, queue, cancel) are used by any number of threads. Results (response, columns, error) are read-only, for any
  *             number of threads. They may be freed in any order.
  * Blocking    functions end: by their result, by their deadline, by a cognite_cancel, or by cognite_shutdown(). They may be
- *             called from any thread, whatever its signal mask and stack. (cognite_queue_next() has its own rule.) A
- *             pthread_cancel() takes effect after a function of the library, never in it.
+ *             called from any thread, whatever its signal mask, with a stack of 64 KiB or more (96 KiB in builds that are not
+ *             optimised). cognite_queue_next() has its own rule. A pthread_cancel() takes effect after a function of the library, never in it.
  * _async      functions answer COGNITE_OK when the call is accepted: then the callback (on a thread of the library) or the
  *             queue is told exactly once, later. Any other answer means it is never told.
  * Writes      that failed are either surely not applied or in doubt: cognite_error_in_doubt() tells.

@@ -13,6 +13,7 @@ struct bytes {
 };
 
 static inline void put(struct bytes *to, const void *data, size_t length) {
+  if (length == 0) return; /* nothing may come as NULL */
   if (to->used + length > to->size) {
     to->size = (to->used + length) * 2;
     to->data = realloc(to->data, to->size);

@@ -64,6 +64,7 @@ cargo xtask COMMAND
 
 fn main() -> ExitCode {
     sh::forget_cargo_library_path();
+    sh::forget_own_package();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rest = args.get(1..).unwrap_or(&[]);
     let done = match args.first().map(String::as_str) {

@@ -36,6 +36,17 @@ pub fn forget_cargo_library_path() {
     }
 }
 
+/// `cargo run` also says which package it runs. Build scripts ask for these names of their own package, and cargo takes one
+/// that comes from outside for a change: ring, and all that needs it, would be built anew each time a command of ours follows
+/// one of cargo's. To be called before any thread is started.
+pub fn forget_own_package() {
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|n| ours(n)) {
+        // SAFETY: main has started no thread yet, so nobody reads the environment meanwhile.
+        unsafe { env::remove_var(name) };
+    }
+}
+
 /// A folder of one command for what it makes.
 pub fn scratch(name: &str) -> Res<PathBuf> {
     let dir = target().join(name);

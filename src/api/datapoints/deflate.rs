@@ -267,8 +267,9 @@ fn sample(runs: &[Run]) -> Vec<Run> {
     runs.first().map(take).into_iter().chain(middle).collect()
 }
 
-/// The bytes as gzip. `runs` are in order and do not overlap; `crc` is the CRC-32 of all of it.
-pub fn gzip(plain: &[u8], runs: &[Run], crc: u32) -> Vec<u8> {
+/// How often each symbol comes, about. By itself, so that its stack is free again before the writing takes as much.
+#[inline(never)]
+fn count(plain: &[u8], runs: &[Run]) -> Counter {
     let mut counter = Counter { literals: [0; LITERALS], distances: [0; DISTANCES] };
     let mut heads = [0u32; 1 << HASH_BITS];
     for r in sample(runs) {
@@ -277,6 +278,12 @@ pub fn gzip(plain: &[u8], runs: &[Run], crc: u32) -> Vec<u8> {
     }
     // Every symbol gets a code: the sample may have missed some.
     counter.literals.iter_mut().chain(&mut counter.distances).for_each(|c| *c = *c * 8 + 1);
+    counter
+}
+
+/// The bytes as gzip. `runs` are in order and do not overlap; `crc` is the CRC-32 of all of it.
+pub fn gzip(plain: &[u8], runs: &[Run], crc: u32) -> Vec<u8> {
+    let counter = count(plain, runs);
     let literals = huffman::codes(&counter.literals);
     let distances = huffman::codes(&counter.distances);
     let code = |codes: &[(u16, u8)], n: usize| {

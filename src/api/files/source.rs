@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn what_is_no_file_is_refused() {
         let dir = std::env::temp_dir();
-        assert!(open(dir.to_str().unwrap()).unwrap_err().message().contains("is a directory"));
-        let error = open("/nonexistent/file").unwrap_err();
+        assert!(open(&dir).unwrap_err().message().contains("is a directory"));
+        let error = open(Path::new("/nonexistent/file")).unwrap_err();
         assert_eq!(error.status(), Status::Io);
         assert!(error.message().contains("/nonexistent/file"));
     }

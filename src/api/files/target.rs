@@ -263,7 +263,7 @@ mod tests {
             ("/dev/null".into(), "no regular file"),
             ("".into(), "not the path"),
         ] {
-            let error = Beside::new(path.into()).err().unwrap();
+            let error = Beside::new(PathBuf::from(&path)).err().unwrap();
             assert_eq!(error.status(), Status::Io);
             assert!(error.message().contains(word), "{path}: {error}");
         }

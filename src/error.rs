@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-pub use items::{FailedRequest, Items};
+pub use items::{FailedRequest, Items, told};
 
 /// What the program should do next. The numbers are the ABI's, fixed for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,10 @@ pub enum Cause {
     TooLarge,
     /// The identity provider answered, but not with a usable token.
     TokenIncomplete,
+    /// The identity provider refused to begin a login with a device code.
+    DeviceStart,
+    /// A header, or the token in one, cannot be sent: HTTP does not allow its name or value.
+    Header,
 }
 
 impl Cause {
@@ -116,6 +120,8 @@ impl Cause {
             Cause::BodyDecode => "body_decode",
             Cause::TooLarge => "too_large",
             Cause::TokenIncomplete => "token_incomplete",
+            Cause::DeviceStart => "device_start",
+            Cause::Header => "header",
         }
     }
 }

@@ -15,7 +15,7 @@ use cognite::error::{Error, Status};
 use lab::{Got, Reply, Server, config, ok};
 use serde_json::{Value, json};
 
-fn items(got: &Got) -> Vec<Value> {
+fn body(got: &Got) -> Value {
     let mut plain = Vec::new();
     match got.header("content-encoding") {
         Some("gzip") => {
@@ -23,7 +23,11 @@ fn items(got: &Got) -> Vec<Value> {
         }
         _ => plain.clone_from(&got.body),
     }
-    serde_json::from_slice::<Value>(&plain).unwrap()["items"].as_array().unwrap().clone()
+    serde_json::from_slice(&plain).unwrap()
+}
+
+fn items(got: &Got) -> Vec<Value> {
+    body(got)["items"].as_array().unwrap().clone()
 }
 
 fn id(item: &Value) -> i64 {
@@ -68,6 +72,33 @@ fn the_latest_of_some_are_there_when_others_fail() {
     let had: Vec<usize> = columns.series.iter().filter(|s| s.complete && s.found).map(|s| s.item).collect();
     assert_eq!(had, (0..100).collect::<Vec<_>>());
     assert_eq!((columns.series.len(), columns.series[99].points.numbers[0]), (300, 100.0));
+    let items = error.detail().items.clone().unwrap();
+    assert_eq!([items.succeeded.len(), items.failed.len(), items.unknown.len(), items.skipped.len()], [100, 200, 0, 0]);
+    // A series of its own may be missing: that one is left out, the other is told.
+    let query = json!({"items": [{"id": 1}, {"id": 2, "ignoreUnknownIds": true}, {"id": 3}], "before": 10}).to_string();
+    let server = Server::start(None, |got| {
+        assert_eq!(body(got)["ignoreUnknownIds"], true);
+        ok(&json!({"items": [{"id": 1, "datapoints": []}]}).to_string())
+    });
+    let client = Client::new(&config(&server.url("http"), "")).unwrap();
+    let error = run(latest::work(&client, query.as_bytes(), &read::Limits::default()));
+    assert_eq!((error.status(), error.detail().http_status), (Status::NotFound, 400));
+    assert_eq!(error.detail().missing, Some(vec![json!({"id": 3})]));
+}
+
+#[test]
+fn each_series_says_whether_it_may_be_missing() {
+    let query = r#"{"items":[{"id":1,"ignoreUnknownIds":true},{"id":2}],"start":0,"end":10,"limit":5}"#;
+    let server = Server::start(None, |got| unknown(&items(got).iter().map(id).collect::<Vec<_>>()));
+    let client = Client::new(&config(&server.url("http"), "")).unwrap();
+    let error = run(read::work(&client, query.as_bytes(), &read::Limits::default()));
+    assert_eq!(error.detail().missing, Some(vec![json!({"id": 2})]));
+    assert!(server.got().iter().all(|got| body(got)["ignoreUnknownIds"] == false));
+    // A 404 that names no series may mean anything, such as a wrong address.
+    let server = Server::start(None, |_| Reply::Answer("404 Not Found", String::new(), "{}".into()));
+    let client = Client::new(&config(&server.url("http"), "")).unwrap();
+    let query = r#"{"id":1,"start":0,"end":10,"ignoreUnknownIds":true}"#;
+    assert_eq!(run(read::work(&client, query.as_bytes(), &read::Limits::default())).detail().http_status, 404);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn a_list_is_whole_or_an_error() {
         let how = match random.u32(0..4) {
             0 => How::AtOnce,
             1 => How::Pages(random.u32(u32::from(parts > 0)..4), 0),
-            2 if limit.is_none() => How::Pages(random.u32(1..4), UNCHECKED),
+            2 if limit.is_none() => How::Pages(random.u32(u32::from(parts > 0)..4), UNCHECKED),
             _ => How::Pages(2, 0),
         };
         let mut arguments = json!({"limit": limit});
@@ -264,5 +264,96 @@ fn the_next_page_is_asked_for_before_this_one_is_done_with() {
             assert!(waited.is_some(), "{ahead} ahead: {} requests after {taken} pages", server.got().len());
             assert!(server.got().len() <= wanted.max(taken + asked_before), "{ahead} ahead, {taken} taken");
         }
+    }
+}
+
+/// A large page is received where one was that was freed: pages would else cost new memory each time.
+#[test]
+fn a_page_is_received_where_one_was_that_was_freed() {
+    let text = "x".repeat(300_000);
+    let server = Server::start(None, move |got| {
+        let page = body(got)["cursor"].as_str().map_or(1, |c| c.parse().unwrap());
+        let next = (page < 20).then(|| (page + 1).to_string());
+        ok(&json!({"items": [{"id": page, "x": text}], "nextCursor": next}).to_string())
+    });
+    let client = client(&server);
+    for ahead in [0, 1] {
+        let pages = client.pages(&OperationRequest { flags: UNCHECKED, ..request("{}") }, ahead).unwrap();
+        let (mut places, mut others) = (Vec::new(), Vec::new());
+        for taken in 1..=20 {
+            let mut page = runtime::block_on(pages.next().unwrap()).unwrap();
+            assert_eq!(ids(&page), [taken]);
+            places.push(page.body.as_ptr().addr());
+            let room = page.body.capacity();
+            page.give_back();
+            // Would have got the memory if the page had been freed.
+            others.push(Vec::<u8>::with_capacity(room));
+        }
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() <= 2 * ahead as usize + 1, "{ahead} ahead: {} places", places.len());
+        assert_eq!(runtime::block_on(pages.next().unwrap()).unwrap_err().status(), Status::Empty);
+    }
+}
+
+/// A RAW table of `total` rows in parts: the cursor `p/of/from` is where a part goes on. With it, the numbers of parts that
+/// were asked for and of rows that were handed out.
+fn table(total: u64, page: usize) -> (Server, Arc<[AtomicUsize; 2]>) {
+    let counts: Arc<[AtomicUsize; 2]> = Arc::default();
+    let seen = Arc::clone(&counts);
+    let server = Server::start(None, move |got| {
+        let query = got.target.split_once('?').map_or("", |t| t.1);
+        let value =
+            |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
+        if let Some(parts) = value("numberOfCursors") {
+            let parts: usize = parts.parse().unwrap();
+            seen[0].store(parts, Ordering::SeqCst);
+            let cursors: Vec<String> = (0..parts).map(|p| format!("{p}-{parts}-0")).collect();
+            return ok(&json!({"items": cursors}).to_string());
+        }
+        let cursor: Vec<u64> = value("cursor").unwrap().split('-').map(|n| n.parse().unwrap()).collect();
+        let (part, of, from) = (cursor[0], cursor[1], cursor[2] as usize);
+        let rows: Vec<u64> = (0..total).filter(|n| n % of == part).collect();
+        let limit: usize = value("limit").unwrap().parse().unwrap();
+        let items: Vec<Value> = rows.iter().skip(from).take(limit.min(page)).map(|n| json!({"id": n})).collect();
+        seen[1].fetch_add(items.len(), Ordering::SeqCst);
+        let next = from + items.len();
+        let mut answer = json!({"items": items});
+        if next < rows.len() {
+            answer["nextCursor"] = format!("{part}-{of}-{next}").into();
+        }
+        ok(&answer.to_string())
+    });
+    (server, counts)
+}
+
+/// Any table, any number of parts, any limit: as many rows as were wanted, none twice, those of a part in its order; as many
+/// parts as can be read at a time and as the limit pays for; and no part goes on once there are enough.
+#[test]
+fn parts_of_a_table_share_a_limit() {
+    let mut random = fastrand::Rng::with_seed(0x7061_7274);
+    for round in 0..120 {
+        let total = [0, 1, random.u64(2..40), random.u64(40..300)][random.usize(0..4)];
+        let page = random.usize(1..30).max(total as usize / 40);
+        let (server, counts) = table(total, page);
+        let client = client(&server);
+        let parts = random.u64(1..12);
+        let limit = [None, Some(1), Some(random.u64(1..400)), Some(random.u64(20_001..200_000))][random.usize(0..4)];
+        let arguments = json!({"dbName": "d", "tableName": "t", "partitions": parts, "limit": limit}).to_string();
+        let rows = OperationRequest { name: "raw.rows.list", ..request(&arguments) };
+        let result = runtime::block_on(client.accept_operation(&rows).unwrap().run()).unwrap();
+        let case = format!("round {round}: {total} by {page}, {arguments}");
+        let (all, asked) = (ids(&result), counts[0].load(Ordering::SeqCst) as u64);
+        assert_eq!(asked, parts.min(5).min(limit.unwrap_or(u64::MAX).div_ceil(20_000)), "{case}");
+        assert_eq!(all.len() as u64, total.min(limit.unwrap_or(u64::MAX)), "{case}");
+        let places: Vec<(u64, u64)> = all.iter().map(|n| (n % asked, *n)).collect();
+        assert!(places.windows(2).all(|w| w[0] < w[1]), "{case}: {all:?}");
+        let received = counts[1].load(Ordering::SeqCst);
+        assert!(received < all.len() + asked as usize * page + 1, "{case}: {received} rows for {}", all.len());
+        let body: Value = serde_json::from_slice(&result.body).unwrap();
+        assert!(body.get("nextCursor").is_none(), "{case}");
+        // Pages of parts come as they arrive, so they cannot share one.
+        let pages = client.pages(&rows, 1);
+        assert_eq!(pages.is_err(), limit.is_some(), "{case}");
     }
 }

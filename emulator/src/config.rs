@@ -43,11 +43,13 @@ pub struct Limits {
     pub bytes: u64,
     /// Bytes of a request body, before and after decompression.
     pub body: usize,
+    /// Bytes of the content of a file, or of one of its parts.
+    pub upload: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { datapoints: 200_000_000, resources: 2_000_000, bytes: 2 << 30, body: 64 << 20 }
+        Self { datapoints: 200_000_000, resources: 2_000_000, bytes: 2 << 30, body: 64 << 20, upload: 256 << 20 }
     }
 }
 

@@ -33,6 +33,7 @@ mod offline;
 mod page;
 mod raw;
 mod resources;
+mod room;
 mod routes;
 mod seed;
 mod server;

@@ -23,6 +23,7 @@ use crate::surround::respond;
 use crate::tls::Tls;
 use crate::wire::{Connection, Wire};
 
+const MAX_CONNECTIONS: usize = 10_000;
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// A running emulator. Dropping it leaves the emulator running as long as its runtime does.
@@ -109,6 +110,8 @@ async fn accept(listener: TcpListener, state: Arc<State>, mut stopped: watch::Re
             _ = stopped.changed() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
+                // More than these can hold no more than a place; they are told so by the end of the connection.
+                Ok(_) if connections.len() >= MAX_CONNECTIONS => {}
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, Arc::clone(&state), router.clone()));
                 }

@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::models::Instances;
 use crate::raw::Raw;
 use crate::resources::table::{EXTERNAL_ID, Table};
+use crate::room::Room;
 use crate::tls::Tls;
 
 /// Above 2^52: a client that squeezes ids through 32 bits or a float loses them here, as it would in the service.
@@ -144,6 +145,7 @@ pub struct State {
     pub contract: Option<Contract>,
     pub tls: Option<Tls>,
     pub clock: Clock,
+    pub room: Room,
     /// Data put aside, by name.
     snapshots: Mutex<BTreeMap<String, Data>>,
     data: RwLock<Data>,
@@ -165,6 +167,7 @@ impl State {
             contract,
             tls,
             clock: Clock::default(),
+            room: Room::default(),
             snapshots: Mutex::default(),
             data: RwLock::new(data),
             auth: Mutex::default(),

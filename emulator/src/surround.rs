@@ -15,6 +15,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 use tower::ServiceExt;
 
 use crate::call::Reply;
@@ -22,6 +23,7 @@ use crate::error::ApiError;
 use crate::faults::Action;
 use crate::journal::{self, Entry};
 use crate::login_pages::SCHEME;
+use crate::room::{Room, Unread};
 use crate::state::State;
 use crate::wire::Wire;
 
@@ -82,11 +84,12 @@ where
     };
     parts.headers.insert(SCHEME, HeaderValue::from_static(if wire.tls { "https" } else { "http" }));
 
-    // Nobody waits for a body that is announced to be too long.
+    // Nobody waits for all of a body that is announced to be too long.
     let announced = header(&parts.headers, "content-length").parse::<u64>().unwrap_or(0);
-    let refused = announced > state.config.limits.body as u64;
-    let received = if refused { Ok(Bytes::new()) } else { to_bytes(Body::new(body), state.config.limits.body).await };
-    entry.bytes = received.as_ref().map_or(0, Bytes::len);
+    let limits = &state.config.limits;
+    let limit = if path.starts_with("/_storage/") { limits.upload.max(limits.body) } else { limits.body };
+    let received = state.room.receive(body, announced, limit).await;
+    entry.bytes = received.as_ref().map_or(0, |r| r.bytes.len());
     let now = entry.time;
     let fault = if admin { None } else { state.faults().take(parts.method.as_str(), &path, now) };
     entry.fault = fault.as_ref().map(Action::name);
@@ -117,22 +120,22 @@ where
         let mut words = part.split(';').map(str::trim);
         words.next().is_some_and(|w| w == "gzip" || w == "*") && words.next() != Some("q=0")
     });
-    let unpacked = match received {
-        Ok(_) if refused => Err(too_large(state.config.limits.body)),
-        Ok(bytes) => unpack(&parts.headers, bytes, state.config.limits.body),
-        Err(e) if is_too_long(&e) => Err(too_large(state.config.limits.body)),
-        // The client went away or broke the protocol; there is nobody to answer.
-        Err(e) => {
-            finish(entry);
-            return Err(io::Error::other(e));
-        }
+    // There is nobody to answer.
+    if matches!(received, Err(Unread::Gone)) {
+        finish(entry);
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
+    let unpacked = match &received {
+        Ok(received) => unpack(&state.room, &parts.headers, &received.bytes, limit).await,
+        Err(why) => Err(why.error()),
     };
-    let short = unpacked.as_ref().ok().filter(|bytes| !bytes.is_empty() && bytes.len() <= journal::MAX_BODY);
+    let short = unpacked.as_ref().ok().map(|(bytes, _)| bytes);
+    let short = short.filter(|bytes| !bytes.is_empty() && bytes.len() <= journal::MAX_BODY);
     entry.body = short.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
     let response = match (&fault, unpacked) {
         (Some(Action::Status { status, headers, body }), _) => ordered(*status, headers, body.as_ref()),
         (_, Err(e)) => Reply::from(e).into_response(),
-        (_, Ok(bytes)) => {
+        (_, Ok((bytes, _held))) => {
             parts.headers.remove(CONTENT_ENCODING);
             parts.headers.remove(CONTENT_LENGTH);
             carry_out(router, parts, bytes, &fault).await
@@ -207,27 +210,26 @@ fn too_large(limit: usize) -> ApiError {
     ApiError::new(413, format!("The request body is larger than {limit} bytes"))
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(e) = cause {
-        if e.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        cause = e.source();
-    }
-    false
-}
-
-fn unpack(headers: &HeaderMap, bytes: Bytes, limit: usize) -> Result<Bytes, ApiError> {
+/// The body as it is meant, with the room for it.
+async fn unpack<'a>(
+    room: &'a Room,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+    limit: usize,
+) -> Result<(Bytes, SemaphorePermit<'a>), ApiError> {
     match header(headers, "content-encoding").trim().to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(bytes),
+        "" | "identity" => Ok((bytes.clone(), room.plain(bytes).await?)),
         "gzip" => {
+            let held = room.packed(bytes.len(), limit).await?;
             let mut out = Vec::new();
             // One byte more than allowed tells "full" from "too much".
             let read = MultiGzDecoder::new(bytes.as_ref()).take(limit as u64 + 1).read_to_end(&mut out);
             match read {
                 Ok(_) if out.len() > limit => Err(too_large(limit)),
-                Ok(_) => Ok(Bytes::from(out)),
+                Ok(_) => {
+                    let held = room.unpacked(held, &out)?;
+                    Ok((Bytes::from(out), held))
+                }
                 Err(e) => Err(ApiError::bad(format!("The request body is no valid gzip: {e}"))),
             }
         }

@@ -161,7 +161,7 @@ const areas = {
     assert.equal(found.length, 2);
     const search = await client.documents.search({ search: { query: "other", highlight: true }, limit: 10 });
     const id = search.items[0].item.id;
-    assert.equal(await client.documents.content(id), "other");
+    assert.equal(await client.documents.content(id), "other\n");
     assert.equal(await client.documents.aggregate.count({}), 2);
     assert.ok((await client.documents.aggregate.uniqueValues({ properties: [{ property: ["type"] }] })).length > 0);
     assert.ok((await client.documents.aggregate.uniqueProperties({ properties: [{ property: ["sourceFile"] }] })).length > 0);

@@ -371,8 +371,8 @@ def content(client, start):
     def files():
         assert client.files.retrieve(external_id='f').uploaded
         assert client.files.download_bytes(external_id='f') == b'hello pump 1 world'
-        client.files.upload_content_bytes(b'xyz pump 1', external_id='f')
-        assert client.files.download_bytes(id=f.id) == b'xyz pump 1'
+        client.files.upload_content_bytes(b'xyz pump 1\n', external_id='f')
+        assert client.files.download_bytes(id=f.id) == b'xyz pump 1\n'
         folder = tempfile.mkdtemp()
         big = os.path.join(folder, 'big')
         open(big, 'wb').write(bytes(1000) * 20)
@@ -396,7 +396,7 @@ def content(client, start):
         assert client.documents.aggregate_count() >= 1
         from cognite.client.data_classes import filters
         assert len(client.documents.list(filter=filters.Equals(['sourceFile', 'name'], 'f.txt'))) == 1
-        assert client.documents.retrieve_content(id=f.id) == b'xyz pump 1'
+        assert client.documents.retrieve_content(id=f.id) == b'xyz pump 1\n'
         client.documents.previews.download_page_as_png_bytes(f.id)
         client.documents.previews.download_document_as_pdf_bytes(f.id)
         client.documents.previews.retrieve_pdf_link(f.id)

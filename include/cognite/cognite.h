@@ -420,9 +420,9 @@ typedef void (*cognite_destroy)(void *user_data);
  * call. Must not throw, longjmp or wait for a call of the same client, which waits for the person.
  *
  * @param user_data         As given with the callback.
- * @param verification_uri  The address to open, in any browser.
+ * @param verification_uri  The address to open, in any browser; empty if the provider says it in `message` only.
  * @param complete_uri      The same with the code in it already; NULL if the provider has none.
- * @param user_code         The code to enter.
+ * @param user_code         The code to enter; empty likewise.
  * @param message           A sentence with both, ready to be shown.
  * @param expires_in_ms     How long the code is good for.
  */
@@ -962,7 +962,7 @@ COGNITE_API int32_t cognite_error_in_doubt(const cognite_error *err);
  *      "serviceMessage":"…","requestId":"…","missing":[…],"duplicated":[{"externalId":"a"}],"extra":{…},
  *      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
  *      "cause":"refused|dns|tls|proxy|proxy_auth|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
- *               body_decode|too_large|token_incomplete",
+ *               body_decode|too_large|token_incomplete|device_start|header",
  *      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
  *      "maybeProjects":["…"]|null,
  *      "method":"POST","url":"without its query","location":"…"}
@@ -1810,7 +1810,7 @@ COGNITE_CHECKED cognite_status cognite_config_set_api_subversion(cognite_config 
  *
  * @param config    The config. Not NULL.
  * @param name   The name.
- * @param value  The value, Latin-1; NULL removes the header.
+ * @param value  The value, ASCII; NULL removes the header.
  * @param[out] err  May be NULL.
  * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
  *
@@ -2347,6 +2347,18 @@ COGNITE_CHECKED cognite_status cognite_global_set_default_config(const cognite_c
                                                  cognite_error **err);
 
 /**
+ * The config of clients that are made without one, as cognite_global_set_default_config() or `default_client_config` set it.
+ *
+ * @param[out] config  A copy, to be freed with cognite_config_free(). Not NULL.
+ * @param[out] err     May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (there is none).
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** the caller the copy. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_global_get_default_config(cognite_config **config,
+                                                 cognite_error **err);
+
+/**
  * Switches the compression of request bodies off.
  * Read for each call. A config can have its own value.
  *
@@ -2385,7 +2397,7 @@ COGNITE_CHECKED cognite_status cognite_global_set_status_forcelist(const int32_t
 /**
  * See cognite_global_set_status_forcelist().
  *
- * @param[out] statuses  Filled with at most `capacity` codes, in rising order; may be NULL.
+ * @param[out] statuses  Filled with at most `capacity` codes, in the order they were given; may be NULL.
  * @param capacity       Room in `statuses`; 0 for NULL.
  * @return How many there are, which may be more than `capacity`.
  *
@@ -2949,6 +2961,35 @@ COGNITE_CHECKED cognite_status cognite_client_authorization_async(cognite_client
                                                   cognite_error **err);
 
 /**
+ * Looks up where the login of a client goes, as its first request would otherwise: a wrong address is found when the
+ * program starts. What is found is kept. No token is asked for, and no person; logins with a token, a callback or client
+ * credentials have nothing to look up.
+ *
+ * @param client    The client. Not NULL.
+ * @param[out] err  May be NULL.
+ * @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (what is at `authority_url` or `oauth_discovery_url` is no identity
+ *         provider, or another one), AUTH (it cannot be reached), TIMEOUT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** on the network, the first time. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_check_login(cognite_client *client,
+                                          cognite_error **err);
+
+/**
+ * cognite_client_check_login() that tells its result later: a response whose body is `{}`, or the error.
+ *
+ * @param client    The client. Not NULL.
+ * @param notify    Whom to tell. Not NULL.
+ * @param[out] err  May be NULL; set when the call is not accepted.
+ * @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+ *
+ * **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+ */
+COGNITE_CHECKED cognite_status cognite_client_check_login_async(cognite_client *client,
+                                                const cognite_notify *notify,
+                                                cognite_error **err);
+
+/**
  * Frees a client. NULL does nothing. Accepted calls go on and are told.
  *
  * @param client  The client; not used afterwards, and not while a call on it is being made.
@@ -3257,9 +3298,9 @@ COGNITE_CHECKED cognite_status cognite_client_put_async(cognite_client *client,
  * operation has it, written as it was given: numbers keep every digit. What else depends on the operation's shape:
  *
  * - `list`: `limit` is how many are wanted in all: absent, 25 (10 for views, data models and containers); null or -1, all.
- *   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (only with all, without sort)
- *   how many parts are read side by side, one after the other in the result. Result: `{"items":[…]}`, with `nextCursor`
- *   where a limit ended it and there is more.
+ *   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (without sort, and of all but
+ *   RAW rows without a limit) how many parts are read side by side, one after the other in the result. Result:
+ *   `{"items":[…]}`, with `nextCursor` where a limit ended it and there is more.
  * - `items`: `items` holds any number of elements (one may be given without the brackets; when reading, also as an
  *   identifier: `{"externalId":"a"}`). Where they are identifiers, lists do as well: `ids`, `externalIds`, `instanceIds`,
  *   `keys`, `names`, `spaces`, `nodes`, `edges`. They are sent in as many requests as the API needs, in parallel within

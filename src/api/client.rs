@@ -70,16 +70,15 @@ impl Client {
 
     /// With the process's default config.
     pub fn from_global() -> Result<Arc<Self>, Error> {
-        match &global::current().default_config {
-            Some(config) => Self::new(config),
-            None => Err(Error::config(
-                "no config was given and there is no default one; set default_client_config in the global settings",
-            )),
-        }
+        Self::new(&global::default_config()?)
     }
 
     pub fn config(&self) -> &ClientConfig {
         &self.http.checked().config
+    }
+
+    pub fn project(&self) -> &str {
+        &self.http.checked().project
     }
 
     /// Checks, encodes and compresses a request; afterwards nothing of the caller's memory is needed.
@@ -211,6 +210,13 @@ impl Accepted {
         let value = self.client.http.authorization().await?;
         let document = serde_json::json!({"header": "Authorization", "value": value});
         Ok(Response { elapsed: started.elapsed(), ..Response::of_json(&document) })
+    }
+
+    /// Finds where the login goes; an empty document.
+    pub async fn check_login(self) -> Result<Response, Error> {
+        let started = std::time::Instant::now();
+        self.client.http.check_login().await?;
+        Ok(Response { elapsed: started.elapsed(), ..Response::of_json(&serde_json::json!({})) })
     }
 }
 

@@ -67,7 +67,7 @@ impl Authority {
     /// Reads the document that describes the provider.
     pub fn endpoints(&self, answer: &FormAnswer) -> Result<Endpoints, Error> {
         let url = self.document_url();
-        let asked = Asked { url: &url, setting: self.setting(), secrets: Vec::new() };
+        let asked = Asked { url: &url, setting: self.setting(), secrets: Vec::new(), lines: false };
         let shown = crate::redact::url(&url);
         if answer.status != 200 {
             return Err(Error::auth(format!(

@@ -13,7 +13,7 @@ use super::credentials::{Credentials, Provided};
 use super::secret::Secret;
 use super::session::{Login, Session};
 use super::token_endpoint::{Asked, FormTransport};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Status};
 use crate::log::{self, Level, Record};
 use crate::runtime;
 
@@ -180,6 +180,24 @@ impl TokenEngine {
         }
     }
 
+    /// Looks up where a login goes, unless that is known or needs no looking up. Nobody is asked for anything.
+    pub async fn look_up(&self) -> Result<(), Error> {
+        let authority = match &self.credentials {
+            Credentials::ClientCertificate(c) => &c.authority,
+            Credentials::DeviceCode(d) => &d.person.authority,
+            Credentials::Interactive(i) => &i.person.authority,
+            Credentials::Token(_) | Credentials::Provider(_) | Credentials::ClientCredentials(_) => return Ok(()),
+        };
+        let login = Login { transport: &*self.transport, session: &self.session };
+        login.endpoints(authority).await.map(drop).map_err(|mut e| {
+            // It answered, but is no identity provider, or another one.
+            if e.detail().cause.is_none() && !e.detail().retryable {
+                e.set_status(Status::Config);
+            }
+            e
+        })
+    }
+
     /// What to send in the place of a token that was had a while ago; `None` if a new one has to be asked for.
     pub fn newest(&self, header: &Header) -> Option<Header> {
         match &self.lock().cached {
@@ -306,7 +324,8 @@ impl TokenEngine {
             Credentials::ClientCredentials(cc) => Ok(login.token(&cc.request(), &cc.asked()).await?.provided),
             Credentials::ClientCertificate(certificate) => {
                 let endpoints = login.endpoints(&certificate.authority).await?;
-                let asked = Asked { url: &endpoints.token, setting: "authority_url", secrets: Vec::new() };
+                let asked =
+                    Asked { url: &endpoints.token, setting: "authority_url", secrets: Vec::new(), lines: false };
                 Ok(login.token(&certificate.request(&endpoints)?, &asked).await?.provided)
             }
             Credentials::DeviceCode(device) => match login.silent(&device.person).await? {
@@ -375,12 +394,16 @@ impl Drop for Landing {
 fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     let text = zeroize::Zeroizing::new(format!("Bearer {}", token.reveal().trim()));
     if !text.is_ascii() || text.len() <= "Bearer ".len() {
-        return Err(Error::auth("the token is empty or holds characters that cannot be in an HTTP header"));
+        return Err(unsendable("the token is empty or holds characters that cannot be in an HTTP header"));
     }
     let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| Error::auth("the token holds characters that cannot be in an HTTP header"))?;
+        .map_err(|_| unsendable("the token holds characters that cannot be in an HTTP header"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn unsendable(why: &str) -> Error {
+    Error::auth(why).with(|d| d.cause = Some(Cause::Header))
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ impl Interactive {
             url: &endpoints.token,
             setting: self.person.authority.setting(),
             secrets: vec![&code, &ties.verifier],
+            lines: false,
         };
         let granted = login.token_for_code(&request, &asked).await?;
         let nonce = granted.claims.as_ref().and_then(|c| c.get("nonce")).and_then(|n| n.as_str());

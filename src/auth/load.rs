@@ -51,7 +51,14 @@ impl Credentials {
             "client_certificate" => load_logins::client_certificate(mapping(way, value)?),
             "device_code" => load_logins::device_code(mapping(way, value)?),
             "interactive" => load_logins::interactive(mapping(way, value)?),
-            other => Err(crate::document::unknown_key(other, &WAYS, "credentials")),
+            other => {
+                let (e, all) = (crate::document::unknown_key(other, &WAYS, "credentials"), WAYS.join(", "));
+                Err(if e.message().ends_with(&all) {
+                    e
+                } else {
+                    Error::config(format!("{} There are: {all}", e.message()))
+                })
+            }
         }
     }
 }
@@ -123,8 +130,12 @@ fn client_credentials(map: &Map<String, Value>) -> Result<Credentials, Error> {
 }
 
 pub fn leeway(value: &Value) -> Result<Duration, Error> {
-    value
-        .as_f64()
+    // The reference makes a number of it, from text as well: from an environment variable, say.
+    let given = match value {
+        Value::String(text) => text.trim().parse::<u32>().ok().map(f64::from),
+        other => other.as_f64(),
+    };
+    given
         .filter(|s| (0.0..=86_400.0).contains(s))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| Error::config("token_expiry_leeway_seconds must be a number of seconds from 0 to 86400"))
@@ -161,7 +172,11 @@ mod tests {
             assert!(e.message().contains(way), "{e}");
         }
         assert!(load("token: 5").is_err() && load("token: null").is_err() && load("token: ''").is_err());
-        assert!(load("tokn: x").unwrap_err().message().contains("'token'"));
+        for unknown in ["tokn: x", "zzzzzzzzzzzz: x"] {
+            let e = load(unknown).unwrap_err();
+            assert!(WAYS.iter().all(|way| e.message().matches(way).count() >= 1), "{e}");
+        }
+        assert!(load("tokn: x").unwrap_err().message().contains("mean 'token'?"));
         assert!(load("interactive: {}").unwrap_err().message().contains("authority_url"));
         assert!(load("token: {env: COGNITE_NO_SUCH_VARIABLE}").unwrap_err().message().contains("not set"));
         assert!(load("token: {token: {env: PATH}}").is_ok() && load("token: {env: PATH, file: x}").is_err());
@@ -176,6 +191,16 @@ mod tests {
         let sent: Vec<_> = cc.fields.iter().map(|(n, v)| (n.as_str(), v.reveal())).collect();
         assert_eq!(sent, [("audience", "x"), ("tenant", "17")]);
         assert!(!format!("{c:?}").contains("canary"));
+        let scopes_sent = |extra: &str| {
+            let Credentials::ClientCredentials(cc) = load(&format!("{base}  scopes: a\n{extra}")).unwrap() else {
+                panic!()
+            };
+            cc.request().form.contains("scope=a")
+        };
+        assert!(scopes_sent("  audience: x\n") && !scopes_sent("  scope: b\n") && !scopes_sent("  scope: null\n"));
+        let leeway = |given: &str| load(&format!("{base}  scopes: a\n  token_expiry_leeway_seconds: {given}\n"));
+        assert_eq!(leeway("'45'").unwrap().leeway().time, Duration::from_secs(45));
+        assert!(leeway("'-1'").is_err() && leeway("soon").is_err() && leeway("true").is_err());
         for (extra, word) in [
             ("", "scopes"),
             ("  scopes: null\n  url: x\n", "url"),

@@ -104,7 +104,9 @@ pub fn device_code(map: &Map<String, Value>) -> Result<Credentials, Error> {
     };
     let client_id = needed_text(WAY, map, "client_id")?;
     let scopes = match (scopes(WAY, map.get("scopes").unwrap_or(&Value::Null))?, optional(WAY, map, "cdf_cluster")?) {
-        (Scopes::None, Some(cluster)) => Scopes::List(DeviceCode::cluster_scopes(cluster)?),
+        (scopes, Some(cluster)) if scopes.joined().is_none_or(|s| s.is_empty()) => {
+            Scopes::List(DeviceCode::cluster_scopes(cluster)?)
+        }
         (Scopes::None, None) => {
             return Err(Error::config("credentials.device_code needs one of the keys scopes and cdf_cluster"));
         }

@@ -16,7 +16,7 @@ use super::token_endpoint::{Asked, FormRequest, FormTransport, Granted};
 use crate::error::{Cause, Error, Phase};
 
 /// Requests for one thing at most: the first and three more, for failures that may pass.
-const MAX_TRIES: u32 = 4;
+pub(super) const MAX_TRIES: u32 = 4;
 /// First pause between them; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause a provider may ask for; a longer one is passed on to the caller as an error.
@@ -178,8 +178,12 @@ impl Login<'_> {
             form.push("scope", &person.refresh_scope);
         }
         let request = FormRequest { url: endpoints.token.clone(), form: form.finish(), ..FormRequest::default() };
-        let asked =
-            Asked { url: &endpoints.token, setting: person.authority.setting(), secrets: vec![&saved.refresh_token] };
+        let asked = Asked {
+            url: &endpoints.token,
+            setting: person.authority.setting(),
+            secrets: vec![&saved.refresh_token],
+            lines: false,
+        };
         match self.token(&request, &asked).await {
             Ok(granted) => Ok(Some(self.keep(person, granted, true).await)),
             // The provider does not want this refresh token any more. Other failures say nothing about it.

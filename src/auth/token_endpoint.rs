@@ -60,6 +60,8 @@ pub struct Asked<'a> {
     pub setting: &'a str,
     /// Must not come back in an error: providers like to quote what they were sent.
     pub secrets: Vec<&'a Secret>,
+    /// Whether a description keeps its line ends. The reference joins them in all ways to log in but one.
+    pub lines: bool,
 }
 
 impl ClientCredentials {
@@ -68,8 +70,8 @@ impl ClientCredentials {
             .with("grant_type", "client_credentials")
             .with("client_id", &self.client_id)
             .with("client_secret", self.client_secret.reveal());
-        // A further field named scope replaces the scopes, it is not sent twice.
-        if !self.fields.iter().any(|(name, _)| name == "scope")
+        // A further field named scope replaces the scopes, also if it is empty.
+        if !self.custom_args.contains_key("scope")
             && let Some(scopes) = self.scopes.joined()
             && !scopes.is_empty()
         {
@@ -88,7 +90,7 @@ impl ClientCredentials {
     }
 
     pub fn asked(&self) -> Asked<'_> {
-        Asked { url: &self.token_url, setting: "token_url", secrets: vec![&self.client_secret] }
+        Asked { url: &self.token_url, setting: "token_url", secrets: vec![&self.client_secret], lines: true }
     }
 }
 
@@ -107,7 +109,8 @@ impl Asked<'_> {
             )
             .with(|d| d.cause = Some(Cause::TooLarge)));
         }
-        serde_json::from_slice(&answer.body).map_err(|_| {
+        let body: &[u8] = &answer.body;
+        serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).map_err(|_| {
             let text = String::from_utf8_lossy(&answer.body);
             let message = match text.trim() {
                 "" => {
@@ -144,7 +147,10 @@ impl Asked<'_> {
             return Some(self.failed(answer, message).with(|d| {
                 d.code = Some(self.hide(error)).filter(|e| !e.is_empty());
                 d.oauth_error = Some(self.hide(error));
-                d.oauth_description = Some(self.hide(description));
+                d.oauth_description = Some(self.hide(&match self.lines {
+                    true => description.to_owned(),
+                    false => description.lines().collect::<Vec<_>>().join(" "),
+                }));
                 if let Some(id) = named {
                     d.correlation_id = Some(self.hide(&id.chars().take(200).collect::<String>()));
                 }
@@ -172,7 +178,10 @@ impl Asked<'_> {
                 d.oauth_description = Some(self.hide(&text));
             })
         })?;
-        if let Some(refused) = self.refusal(answer, &body) {
+        if let Some(mut refused) = self.refusal(answer, &body) {
+            if body.get("error").is_none() {
+                refused.detail_mut().cause = Some(Cause::TokenIncomplete);
+            }
             return Err(refused);
         }
         let url = crate::redact::url(self.url);
@@ -185,8 +194,10 @@ impl Asked<'_> {
         if body.get("expires_in").is_none_or(Value::is_null) {
             return Err(incomplete("the answer has no 'expires_in'"));
         }
-        let lifetime = seconds_of(&body, "expires_in")
-            .ok_or_else(|| incomplete("'expires_in' is not a number of seconds above 0"))?;
+        // One that is said to live no longer is good for the request it was asked for.
+        let lifetime =
+            number_of(&body, "expires_in").ok_or_else(|| incomplete("'expires_in' is not a number of seconds"))?;
+        let lifetime = duration(lifetime.max(0.0)).unwrap_or_default();
         Ok(Granted {
             provided: Provided { token: Secret::new(token), lifetime: Some(lifetime) },
             refresh_token: text("refresh_token").map(Secret::new),
@@ -210,16 +221,23 @@ fn hint(error: &str, description: &str) -> &'static str {
     }
 }
 
-/// A time of more than 0 seconds; some providers send the number as text.
+/// A time of more than 0 seconds.
 pub fn seconds_of(body: &Value, key: &str) -> Option<Duration> {
-    let seconds = match body.get(key)? {
+    number_of(body, key).filter(|s| *s > 0.0).and_then(duration)
+}
+
+/// Some providers send numbers as text.
+fn number_of(body: &Value, key: &str) -> Option<f64> {
+    let number = match body.get(key)? {
         Value::Number(n) => n.as_f64(),
         Value::String(s) => s.trim().parse::<f64>().ok(),
         _ => None,
     };
-    seconds
-        .filter(|s| s.is_finite() && *s > 0.0)
-        .and_then(|s| Duration::try_from_secs_f64(s.min(366.0 * 86_400.0)).ok())
+    number.filter(|s| s.is_finite())
+}
+
+fn duration(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds.min(366.0 * 86_400.0)).ok()
 }
 
 /// What an id token claims. It came straight from the provider over TLS, so its signature adds nothing.
@@ -263,9 +281,10 @@ mod tests {
             (404, "<html>", "404"),
             (200, "[1]", "access_token"),
             (200, r#"{"access_token":"t"}"#, "expires_in"),
-            (200, r#"{"access_token":"t","expires_in":0}"#, "expires_in"),
-            (200, r#"{"access_token":"t","expires_in":-5}"#, "expires_in"),
             (200, r#"{"access_token":"t","expires_in":"soon"}"#, "expires_in"),
+            (200, r#"{"access_token":"t","expires_in":"nan"}"#, "expires_in"),
+            (200, r#"{"access_token":"t","expires_in":true}"#, "expires_in"),
+            (404, r#"{"message":"no such tenant"}"#, "404"),
             (200, r#"{"access_token":"t","expires_in":1e999}"#, "not JSON"),
             (200, r#"{"access_token":"","expires_in":5}"#, "access_token"),
             (302, r#"{"access_token":"t","expires_in":5}"#, "302"),
@@ -277,9 +296,26 @@ mod tests {
             assert!(!e.to_json().to_string().contains("p@ss wørd"), "{e}");
             assert_eq!(e.to_json()["correlationId"], "head-1");
         }
+        for over in ["0", "-5", "\"0\""] {
+            let body = format!("\u{feff}{{\"access_token\":\"t\",\"expires_in\":{over}}}");
+            assert_eq!(answer(200, &body).unwrap().provided.lifetime, Some(Duration::ZERO), "{over}");
+        }
+        let cause = |status, body: &str| answer(status, body).map(|_| ()).unwrap_err().detail().cause;
+        assert_eq!(cause(404, r#"{"message":"no such tenant"}"#), Some(Cause::TokenIncomplete));
+        assert_eq!(cause(400, r#"{"error":"invalid_scope"}"#), None);
         assert!(answer(503, r#"{"error":"busy"}"#).map(|_| ()).unwrap_err().detail().retryable);
         let named = answer(400, r#"{"error":"x","trace_id":"t-1","correlation_id":"c-1"}"#).map(|_| ()).unwrap_err();
         assert_eq!(named.to_json()["correlationId"], "c-1");
+    }
+
+    #[test]
+    fn descriptions_are_one_line_but_those_of_client_credentials() {
+        let body = br#"{"error":"invalid_client","error_description":"AADSTS1: no\r\nTrace: 1\nEnd"}"#;
+        let answer = FormAnswer { status: 401, body: Bytes::from_static(body), ..FormAnswer::default() };
+        let said = |asked: &Asked<'_>| asked.token(&answer).map(|_| ()).unwrap_err().detail().oauth_description.clone();
+        assert_eq!(said(&cc().asked()).as_deref(), Some("AADSTS1: no\r\nTrace: 1\nEnd"));
+        let other = Asked { url: "https://idp/t", setting: "authority_url", secrets: Vec::new(), lines: false };
+        assert_eq!(said(&other).as_deref(), Some("AADSTS1: no Trace: 1 End"));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl ClientConfig {
     }
 
     pub fn set_client_name(&mut self, name: &str) -> Result<(), Error> {
-        if let Some(c) = name.chars().find(|c| *c > '\u{ff}' || c.is_control()) {
+        if let Some(c) = name.chars().find(|c| *c > '\u{ff}' || (c.is_control() && *c != '\t')) {
             return Err(Error::config(format!(
                 "client_name must be Latin-1 text, as it travels in a header; it holds U+{:04X}",
                 c as u32
@@ -230,12 +230,18 @@ pub fn checked_timeout(name: &str, wanted: Duration, default: Duration) -> Resul
     }
 }
 
-/// Text that can be the value of a header: Latin-1 without control characters.
+/// Text that can be the value of a header: ASCII without control characters. What a service makes of other characters is
+/// known to nobody.
 pub fn header_value(name: &str, value: &str) -> Result<(), Error> {
-    if value.chars().all(|c| c == '\t' || (c >= ' ' && c != '\u{7f}' && c <= '\u{ff}')) {
-        Ok(())
-    } else {
-        Err(Error::config(format!("the value of the header {name} holds characters that HTTP does not allow")))
+    match value.chars().find(|c| !matches!(c, '\t' | ' '..='~')) {
+        None => Ok(()),
+        Some(c) if c.is_ascii() => {
+            Err(Error::config(format!("the value of the header {name} holds characters that HTTP does not allow")))
+        }
+        Some(c) => Err(Error::config(format!(
+            "the value of the header {name} must be ASCII, as HTTP has no way to say what else it is; it holds U+{:04X}",
+            c as u32
+        ))),
     }
 }
 

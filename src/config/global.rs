@@ -82,6 +82,12 @@ pub fn current() -> Arc<Global> {
     }
 }
 
+/// The config of clients that are made without one.
+pub fn default_config() -> Result<ClientConfig, Error> {
+    let none = "no config was given and there is no default one; set default_client_config in the global settings";
+    current().default_config.clone().ok_or_else(|| Error::config(none))
+}
+
 /// Changes the settings in one step. If `change` fails nothing is applied. Every call waits meanwhile, so it does no more
 /// than that: what is read or parsed is read before.
 pub fn update(change: impl FnOnce(&mut Global) -> Result<(), Error>) -> Result<(), Error> {
@@ -217,12 +223,7 @@ pub fn statuses(value: &Value) -> Result<Vec<u16>, Error> {
 
 pub fn status_list(given: impl Iterator<Item = i64>) -> Result<Vec<u16>, Error> {
     let bad = || Error::config("status_forcelist must be a list of HTTP status codes from 100 to 599");
-    let mut out: Vec<u16> = given
-        .map(|n| u16::try_from(n).ok().filter(|n| (100..600).contains(n)).ok_or_else(bad))
-        .collect::<Result<_, _>>()?;
-    out.sort_unstable();
-    out.dedup();
-    Ok(out)
+    given.map(|n| u16::try_from(n).ok().filter(|n| (100..600).contains(n)).ok_or_else(bad)).collect()
 }
 
 /// A proxy's address without user name and password.

@@ -134,10 +134,10 @@ pub fn integer(key: &str, value: &Value, least: u64) -> Result<u64, Error> {
 
 /// A time in seconds, fractions allowed.
 pub fn time(key: &str, value: &Value) -> Result<Duration, Error> {
-    value
-        .as_f64()
-        .and_then(|s| Duration::try_from_secs_f64(s).ok())
-        .ok_or_else(|| Error::config(format!("{key} must be a number of seconds of 0 or more, not {}", kind_of(value))))
+    value.as_f64().and_then(|s| Duration::try_from_secs_f64(s).ok()).ok_or_else(|| {
+        let given = if value.is_number() { "this one" } else { kind_of(value) };
+        Error::config(format!("{key} must be a number of seconds of 0 or more, not {given}"))
+    })
 }
 
 fn set_time(key: &str, value: &Value, default: Duration, into: &mut Duration) -> Result<(), Error> {

@@ -1,8 +1,9 @@
 //! What became of each item of an operation that makes several requests.
 
 use bytes::Bytes;
+use serde_json::Value;
 
-use super::Error;
+use super::{Error, Status};
 
 /// Every item given is in exactly one of the first four lists, as JSON.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,24 @@ pub struct FailedRequest {
     /// Of its items, counted from 0 in the order given.
     pub positions: Vec<u32>,
     pub error: Error,
+}
+
+/// The error of several requests of which some failed, in the order in which they were made: the last that is not about
+/// missing or duplicated items, else the last about missing ones, else the last; with all that is missing or duplicated.
+pub fn told<'a>(failed: impl DoubleEndedIterator<Item = &'a Error> + Clone) -> Option<Error> {
+    let last = |fits: fn(Status) -> bool| failed.clone().rev().find(|e| fits(e.status()));
+    let error = last(|s| !matches!(s, Status::NotFound | Status::Duplicated))
+        .or_else(|| last(|s| s == Status::NotFound))
+        .or_else(|| last(|_| true))?;
+    let of = |list: fn(&Error) -> &Option<Vec<Value>>| -> Option<Vec<Value>> {
+        let all: Vec<Value> = failed.clone().filter_map(|e| list(e).clone()).flatten().collect();
+        (!all.is_empty()).then_some(all)
+    };
+    let (missing, duplicated) = (of(|e| &e.detail().missing), of(|e| &e.detail().duplicated));
+    Some(error.clone().with(|d| {
+        d.missing = missing;
+        d.duplicated = duplicated;
+    }))
 }
 
 impl Items {

@@ -289,6 +289,51 @@ pub unsafe extern "C" fn cognite_client_authorization_async(
     })
 }
 
+/// Looks up where the login of a client goes, as its first request would otherwise: a wrong address is found when the
+/// program starts. What is found is kept. No token is asked for, and no person; logins with a token, a callback or client
+/// credentials have nothing to look up.
+///
+/// @param client    The client. Not NULL.
+/// @param[out] err  May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (what is at `authority_url` or `oauth_discovery_url` is no identity
+///         provider, or another one), AUTH (it cannot be reached), TIMEOUT, BUSY, SHUTDOWN.
+///
+/// **Blocks:** on the network, the first time. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_client_check_login(
+    client: *mut cognite_client,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    entry(err, || {
+        // SAFETY: NULL or a live client.
+        let accepted = unsafe { get::<ClientBox>(client, "client") }?.0.accept_authorization()?;
+        runtime::block_on(Box::pin(accepted.check_login())).map(drop)
+    })
+}
+
+/// cognite_client_check_login() that tells its result later: a response whose body is `{}`, or the error.
+///
+/// @param client    The client. Not NULL.
+/// @param notify    Whom to tell. Not NULL.
+/// @param[out] err  May be NULL; set when the call is not accepted.
+/// @return `COGNITE_OK`: accepted, told exactly once. Else, never told: INVALID_ARGUMENT, BUSY, SHUTDOWN.
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** nothing. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_client_check_login_async(
+    client: *mut cognite_client,
+    notify: *const cognite_notify,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    entry(err, || {
+        // SAFETY: NULL or live objects of the caller's.
+        let (client, notify) = unsafe { (get::<ClientBox>(client, "client")?, notify_of(notify)?) };
+        runtime::spawn_notified(Box::pin(client.0.accept_authorization()?.check_login()), notify)
+    })
+}
+
 /// Frees a client. NULL does nothing. Accepted calls go on and are told.
 ///
 /// @param client  The client; not used afterwards, and not while a call on it is being made.

@@ -180,7 +180,7 @@ pub unsafe extern "C" fn cognite_config_set_api_subversion(
 ///
 /// @param config    The config. Not NULL.
 /// @param name   The name.
-/// @param value  The value, Latin-1; NULL removes the header.
+/// @param value  The value, ASCII; NULL removes the header.
 /// @param[out] err  May be NULL.
 /// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG.
 ///

@@ -172,7 +172,7 @@ pub unsafe extern "C" fn cognite_error_in_doubt(err: *const cognite_error) -> i3
 ///      "serviceMessage":"…","requestId":"…","missing":[…],"duplicated":[{"externalId":"a"}],"extra":{…},
 ///      "cluster":"…","project":"…","attempts":1,"retryable":false,"inDoubt":false,"retryAfterMs":1000,
 ///      "cause":"refused|dns|tls|proxy|proxy_auth|reset|closed|protocol|connect_timeout|idle_timeout|total_timeout|
-///               body_decode|too_large|token_incomplete",
+///               body_decode|too_large|token_incomplete|device_start|header",
 ///      "phase":"connect|send|body","oauthError":"…","oauthDescription":"…","correlationId":"…",
 ///      "maybeProjects":["…"]|null,
 ///      "method":"POST","url":"without its query","location":"…"}

@@ -99,3 +99,25 @@ pub unsafe extern "C" fn cognite_global_set_default_config(
         })
     })
 }
+
+/// The config of clients that are made without one, as cognite_global_set_default_config() or `default_client_config` set it.
+///
+/// @param[out] config  A copy, to be freed with cognite_config_free(). Not NULL.
+/// @param[out] err     May be NULL.
+/// @return `COGNITE_OK`, INVALID_ARGUMENT, CONFIG (there is none).
+///
+/// **Blocks:** no. **Threads:** any number. **Owns:** the caller the copy. **Since:** 0.1.0
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cognite_global_get_default_config(
+    config: *mut *mut cognite_config,
+    err: *mut *mut cognite_error,
+) -> cognite_status {
+    // SAFETY: NULL or a place for the result.
+    let out = unsafe { Out::new(config) };
+    entry(err, || {
+        out.required("config")?;
+        out.set(into_raw(ConfigBox::new(global::default_config()?)));
+        Ok(())
+    })
+}

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn cognite_global_set_status_forcelist(
 
 /// See cognite_global_set_status_forcelist().
 ///
-/// @param[out] statuses  Filled with at most `capacity` codes, in rising order; may be NULL.
+/// @param[out] statuses  Filled with at most `capacity` codes, in the order they were given; may be NULL.
 /// @param capacity       Room in `statuses`; 0 for NULL.
 /// @return How many there are, which may be more than `capacity`.
 ///

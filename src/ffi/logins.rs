@@ -20,9 +20,9 @@ use crate::error::Error;
 /// call. Must not throw, longjmp or wait for a call of the same client, which waits for the person.
 ///
 /// @param user_data         As given with the callback.
-/// @param verification_uri  The address to open, in any browser.
+/// @param verification_uri  The address to open, in any browser; empty if the provider says it in `message` only.
 /// @param complete_uri      The same with the code in it already; NULL if the provider has none.
-/// @param user_code         The code to enter.
+/// @param user_code         The code to enter; empty likewise.
 /// @param message           A sentence with both, ready to be shown.
 /// @param expires_in_ms     How long the code is good for.
 pub type cognite_device_code_prompt = Option<

@@ -79,9 +79,9 @@ pub(crate) unsafe fn operation_of<'a>(raw: *const cognite_operation) -> Result<O
 /// operation has it, written as it was given: numbers keep every digit. What else depends on the operation's shape:
 ///
 /// - `list`: `limit` is how many are wanted in all: absent, 25 (10 for views, data models and containers); null or -1, all.
-///   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (only with all, without sort)
-///   how many parts are read side by side, one after the other in the result. Result: `{"items":[…]}`, with `nextCursor`
-///   where a limit ended it and there is more.
+///   `pageSize` is how many are asked for at a time; `cursor` where to begin; `partitions` (without sort, and of all but
+///   RAW rows without a limit) how many parts are read side by side, one after the other in the result. Result:
+///   `{"items":[…]}`, with `nextCursor` where a limit ended it and there is more.
 /// - `items`: `items` holds any number of elements (one may be given without the brackets; when reading, also as an
 ///   identifier: `{"externalId":"a"}`). Where they are identifiers, lists do as well: `ids`, `externalIds`, `instanceIds`,
 ///   `keys`, `names`, `spaces`, `nodes`, `edges`. They are sent in as many requests as the API needs, in parallel within

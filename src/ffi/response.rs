@@ -56,8 +56,11 @@ impl ResponseBox {
         self.headers.get_or_init(|| {
             let mut joined: BTreeMap<String, String> = BTreeMap::new();
             for (name, value) in &self.response.headers {
-                // Bytes outside ASCII are Latin-1 in HTTP.
-                let value: String = value.as_bytes().iter().map(|b| *b as char).collect();
+                // Bytes outside ASCII are nothing certain in HTTP: UTF-8 where they can be, else Latin-1.
+                let value = match std::str::from_utf8(value.as_bytes()) {
+                    Ok(text) => text.to_owned(),
+                    Err(_) => value.as_bytes().iter().map(|b| *b as char).collect(),
+                };
                 joined
                     .entry(name.as_str().to_owned())
                     .and_modify(|v| {
@@ -69,6 +72,12 @@ impl ResponseBox {
             let json = c_text(&serde_json::json!(joined).to_string());
             Headers { values: joined.into_iter().map(|(n, v)| (n, c_text(&v))).collect(), json }
         })
+    }
+}
+
+impl Drop for ResponseBox {
+    fn drop(&mut self) {
+        self.response.give_back();
     }
 }
 

@@ -83,6 +83,12 @@ const RESERVED_AT_MOST: u64 = 16 << 20;
 /// for the first time costs more than what is written into it.
 pub struct Shelf(Mutex<Kept>);
 
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shelf")
+    }
+}
+
 struct Kept {
     most: usize,
     bodies: Vec<Vec<u8>>,

@@ -24,9 +24,11 @@ impl Class {
 }
 
 /// Last segments of POST paths that only read, whatever the resource.
-const READ_VERBS: [&str; 13] = [
+const READ_VERBS: [&str; 14] = [
     "list",
     "byids",
+    // As the API document spells it for hosted extractors.
+    "byIds",
     "search",
     "aggregate",
     "filter",
@@ -60,6 +62,9 @@ const PATHS: &[(&str, Class)] = &[
     ("models/containers/delete", Class::IdempotentWrite),
     ("models/containers/constraints/delete", Class::IdempotentWrite),
     ("models/containers/indexes/delete", Class::IdempotentWrite),
+    ("models/containers/constraints/retry", Class::IdempotentWrite),
+    ("models/containers/indexes/retry", Class::IdempotentWrite),
+    ("models/containers/properties/retry", Class::IdempotentWrite),
     ("models/views", Class::IdempotentWrite),
     ("models/views/delete", Class::IdempotentWrite),
     ("models/datamodels", Class::IdempotentWrite),
@@ -67,15 +72,26 @@ const PATHS: &[(&str, Class)] = &[
     ("models/instances", Class::IdempotentWrite),
     ("models/instances/delete", Class::IdempotentWrite),
     ("dml/graphql", Class::IdempotentWrite),
+    // Another link to the content of the same file.
+    ("files/uploadlink", Class::IdempotentWrite),
     // Upserts by external id.
     ("workflows", Class::IdempotentWrite),
     ("workflows/versions", Class::IdempotentWrite),
     ("workflows/triggers", Class::IdempotentWrite),
     ("ai/agents", Class::IdempotentWrite),
+    // Another link to the same place; what is on is on.
+    ("files/uploadlink", Class::IdempotentWrite),
+    ("files/multiuploadlink", Class::IdempotentWrite),
+    ("functions/status", Class::IdempotentWrite),
+    ("3d/models/*/revisions/*/thumbnail", Class::IdempotentWrite),
     // A job that is computed twice: some work, no second effect on the project's data.
     ("context/diagram/detect", Class::Read),
     ("context/diagram/detect/status", Class::Read),
     ("context/diagram/convert", Class::Read),
+    ("context/entitymatching/predict", Class::Read),
+    ("context/vision/extract", Class::Read),
+    ("ai/tools/documents/ask", Class::Read),
+    ("ai/tools/documents/summarize", Class::Read),
     ("transformations/query/run", Class::Read),
     ("geospatial/compute", Class::Read),
     // A raster is read by POST; written, it is put.
@@ -159,6 +175,8 @@ mod tests {
             "/geospatial/featuretypes/f/features/search-streaming",
             "/geospatial/featuretypes/f/features/x/rasters/r",
             "/timeseries/subscriptions/data/list",
+            "/hostedextractors/sources/byIds",
+            "/context/entitymatching/predict",
         ] {
             assert_eq!(post(path), Class::Read, "{path}");
         }
@@ -177,6 +195,7 @@ mod tests {
             "/models/spaces",
             "/models/views/delete",
             "/workflows",
+            "/files/uploadlink",
         ] {
             assert_eq!(post(path), Class::IdempotentWrite, "{path}");
         }

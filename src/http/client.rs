@@ -75,6 +75,8 @@ pub struct Response {
     pub index: Option<Box<Index>>,
     /// What an operation made of its answers; the layer that made it knows what it is.
     pub payload: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where the body's memory goes when nobody reads it any more.
+    pub home: Option<Arc<Shelf>>,
 }
 
 /// What is in a page.
@@ -97,6 +99,13 @@ impl Response {
         (std::mem::take(&mut self.body).into(), self)
     }
 
+    /// Nobody reads the body any more.
+    pub fn give_back(&mut self) {
+        if let Some(shelf) = self.home.take() {
+            shelf.put(std::mem::take(&mut self.body));
+        }
+    }
+
     /// The same for other text.
     pub fn of_text(text: String) -> Self {
         Self {
@@ -107,6 +116,7 @@ impl Response {
             elapsed: Duration::ZERO,
             index: None,
             payload: None,
+            home: None,
         }
     }
 }
@@ -241,6 +251,14 @@ impl HttpClient {
         }
     }
 
+    pub async fn check_login(&self) -> Result<(), Error> {
+        let total = self.checked.config.total_timeout;
+        match watched(self.tokens.look_up(), tokio::time::Instant::now() + total, None).await {
+            Ok(outcome) => outcome,
+            Err(cut) => Err(cut.error(total.as_millis(), ": the identity provider was not found")),
+        }
+    }
+
     pub async fn call(&self, call: Call) -> Result<Response, Error> {
         let mark = self.metrics.call();
         let deadline = tokio::time::Instant::now() + call.total;
@@ -280,6 +298,7 @@ impl HttpClient {
                     elapsed: mark.end(Ok(answer.status)),
                     index: None,
                     payload: None,
+                    home: call.shelf.clone(),
                 };
                 self.tell(&call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)
@@ -488,19 +507,29 @@ impl HttpClient {
         let base = &self.checked.base_url;
         let target = super::url::resolve(base, "/api/v1/token/inspect", None).ok()?;
         let token = self.tokens.header().await.ok()?;
-        let exchange = Exchange {
-            method: &Method::GET,
-            url: &target.url,
-            headers: &crate::http::headers::standard(&self.checked).ok()?,
-            authorization: Some(&token.value),
-            body: &Bytes::new(),
-            idle: HINT_TIMEOUT,
-            shelf: None,
+        let headers = crate::http::headers::standard(&self.checked).ok()?;
+        let (settings, mut budget) = (self.settings(), Budget::default());
+        let answer = loop {
+            let exchange = Exchange {
+                method: &Method::GET,
+                url: &target.url,
+                headers: &headers,
+                authorization: Some(&token.value),
+                body: &Bytes::new(),
+                idle: HINT_TIMEOUT,
+                shelf: None,
+            };
+            // Like a create by its status: only 429 is worth the wait, as the call itself has failed already.
+            let (fault, class) = match self.transport.exchange(exchange, &Progress::new(false)).await {
+                Ok(answer) if answer.status == 200 => break answer,
+                Ok(answer) => (Fault::Status { code: answer.status, asked: false }, Class::Write),
+                Err(failure) => (fault_of(failure.cause), Class::Read),
+            };
+            if !budget.allows(fault, class, true, &settings) {
+                return None;
+            }
+            tokio::time::sleep(pause(budget.repeats(), settings.max_retry_backoff, None)).await;
         };
-        let answer = self.transport.exchange(exchange, &Progress::new(false)).await.ok()?;
-        if answer.status != 200 {
-            return None;
-        }
         let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
         let mut names = Vec::new();
         for project in body.get("projects")?.as_array()? {
@@ -508,6 +537,7 @@ impl HttpClient {
         }
         names.retain(|n| *n != self.checked.project);
         names.sort();
+        names.dedup();
         Some(names)
     }
 }
@@ -517,16 +547,20 @@ type Judged = (Error, Fault, bool, Option<Duration>);
 fn judge_failure(failure: Failure, class: Class, ledger: &mut Ledger) -> Judged {
     let sent = failure.sent;
     ledger.doubt |= sent;
-    let fault = match failure.cause {
-        Cause::IdleTimeout => Fault::Idle,
-        Cause::Tls | Cause::TooLarge | Cause::ProxyAuth => Fault::Final,
-        _ => Fault::Connection,
-    };
+    let fault = fault_of(failure.cause);
     let mut error = failure.into_error();
     let d = error.detail_mut();
     // The call as a whole: an earlier attempt may have been applied.
     d.retryable = fault != Fault::Final && (class.repeats() || !ledger.doubt);
     (error, fault, sent, None)
+}
+
+fn fault_of(cause: Cause) -> Fault {
+    match cause {
+        Cause::IdleTimeout => Fault::Idle,
+        Cause::Tls | Cause::TooLarge | Cause::ProxyAuth => Fault::Final,
+        _ => Fault::Connection,
+    }
 }
 
 fn warn(what: &str) {

@@ -60,6 +60,8 @@ pub fn error(r: &Refusal<'_>) -> Error {
         _ => Status::Api,
     };
     let header = |name: &str| r.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    // A gateway may have one of its own.
+    let ids: Vec<&str> = r.headers.get_all("x-request-id").iter().filter_map(|v| v.to_str().ok()).collect();
     let location = header("location").map(|l| crate::redact::url(&l));
     let said = match &message {
         Value::String(s) => s.clone(),
@@ -70,7 +72,7 @@ pub fn error(r: &Refusal<'_>) -> Error {
         d.http_status = r.status;
         d.code = code.map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned));
         d.service_message = Some(message);
-        d.request_id = header("x-request-id");
+        d.request_id = (!ids.is_empty()).then(|| ids.join(", "));
         d.missing = missing;
         d.duplicated = duplicated;
         d.extra = extra;
@@ -252,7 +254,10 @@ mod tests {
     fn declared_latin1_is_read_as_such() {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("text/plain; charset=ISO-8859-1"));
+        headers.append("x-request-id", HeaderValue::from_static("a"));
+        headers.append("x-request-id", HeaderValue::from_static("b"));
         let e = error(&Refusal { status: 400, headers: &headers, body: b"feil \xe6", project: "p", cluster: None });
         assert_eq!(e.detail().service_message, Some("feil æ".into()));
+        assert_eq!(e.detail().request_id.as_deref(), Some("a, b"));
     }
 }

@@ -13,7 +13,7 @@ use super::client::user_agent;
 use super::url::pairs;
 use crate::config::Checked;
 use crate::config::client::header_value;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 /// What the library alone decides: the token, and how the body is framed.
 const OURS: [HeaderName; 4] = [AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, HOST];
@@ -74,7 +74,8 @@ pub fn standard(checked: &Checked) -> Result<Headers, Error> {
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     out.insert(ACCEPT, HeaderValue::from_static("application/json"));
     out.insert("x-cdp-sdk", HeaderValue::from_static(concat!("libcognite:", env!("CARGO_PKG_VERSION"))));
-    set(&mut out, "x-cdp-app", &checked.client_name)?;
+    // Latin-1 on the wire, as the reference sends it; the config has checked that it is.
+    put(&mut out, "x-cdp-app", checked.client_name.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect())?;
     set(&mut out, "cdf-version", &checked.config.api_subversion)?;
     out.insert(USER_AGENT, user_agent());
     for (name, value) in &checked.config.headers {
@@ -93,7 +94,7 @@ pub fn merged(base: &Arc<Headers>, json: Option<&str>) -> Result<Arc<Headers>, E
     for (name, value) in pairs(json).map_err(|_| fault())? {
         let value: String = serde_json::from_str(value.get())
             .map_err(|_| Error::argument(format!("the header {name} must have a text value")))?;
-        set(out, &name, &value).map_err(|e| Error::argument(e.message()))?;
+        set(out, &name, &value).map_err(|e| Error::argument(e.message()).with(|d| d.cause = Some(Cause::Header)))?;
     }
     Ok(merged)
 }
@@ -108,16 +109,42 @@ pub fn set_gzip(headers: &mut Arc<Headers>, gzip: bool) {
 }
 
 fn set(out: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error> {
+    header_value(name, value)?;
+    put(out, name, value.as_bytes().to_vec())
+}
+
+fn put(out: &mut HeaderMap, name: &str, value: Vec<u8>) -> Result<(), Error> {
     let bad = || Error::config(format!("'{name}' cannot be a header name"));
     let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
     if OURS.contains(&key) {
         return Ok(());
     }
-    header_value(name, value)?;
-    // Latin-1 on the wire, as the reference sends it.
-    let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
-    let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| bad())?;
+    let mut value = HeaderValue::from_bytes(&value).map_err(|_| bad())?;
     value.set_sensitive(crate::redact::is_sensitive_name(name));
     out.insert(key, value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let base = Arc::new(Headers::default());
+        for (json, word) in [
+            (r#"{"x":"bl\u00e5"}"#, "U+00E5"),
+            (r#"{"x":"a\r\nb: c"}"#, "not allow"),
+            (r#"{"x":"a\u007f"}"#, "not allow"),
+            (r#"{"a b":"c"}"#, "header name"),
+            (r#"{"":"c"}"#, "header name"),
+        ] {
+            let e = merged(&base, Some(json)).map(|_| ()).unwrap_err();
+            assert!(e.message().contains(word), "{json}: {e}");
+            assert_eq!((e.status(), e.detail().cause), (Status::InvalidArgument, Some(Cause::Header)), "{json}");
+        }
+        assert_eq!(merged(&base, Some(r#"{"x":5}"#)).map(|_| ()).unwrap_err().detail().cause, None);
+        assert_eq!(merged(&base, Some("{\"x\":\"a\tb\"}".replace('\t', "\\t").as_str())).unwrap()["x"], "a\tb");
+    }
 }

@@ -123,6 +123,7 @@ impl HttpClient {
                     elapsed: mark.end(Ok(answer.status)),
                     index: None,
                     payload: None,
+                    home: None,
                 };
                 told(response.elapsed, Ok(&response));
                 Ok(response)

@@ -231,7 +231,13 @@ static void defaults(void) {
   cognite_config_free(config);
   CHECK_STATUS(cognite_client_new(NULL, &client, NULL), COGNITE_OK);
   cognite_client_free(client);
+  CHECK_STATUS(cognite_global_get_default_config(&config, NULL), COGNITE_OK);
+  CHECK_CONTAINS(cognite_config_json(config), "https://c.cognitedata.com/.default");
+  cognite_config_free(config);
   CHECK_STATUS(cognite_global_set_default_config(NULL, NULL), COGNITE_OK);
+  CHECK_STATUS(cognite_global_get_default_config(&config, NULL), COGNITE_ERR_CONFIG);
+  CHECK(config == NULL);
+  CHECK_STATUS(cognite_global_get_default_config(NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
   CHECK_STATUS(cognite_client_new(NULL, &client, NULL), COGNITE_ERR_CONFIG);
   cognite_credentials_free(token);
 }

@@ -236,6 +236,50 @@ static void loaded_without_a_prompt(void) {
   cognite_client_free(client);
 }
 
+/* Where a login goes is found before anybody is asked, and a wrong address before the first request. */
+static void looked_up_beforehand(void) {
+  static const char *const wrong[] = {"/tenant-1/none", "/_emulator/requests", NULL};
+  person p = {"approve", NULL, 0, 0, 0};
+  char right[sizeof authority];
+  cognite_client *client = device(&p, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+  cognite_error *err = NULL;
+  cognite_notify notify = COGNITE_NOTIFY_INIT;
+  cognite_completion done = COGNITE_COMPLETION_INIT;
+  int asked = token_requests(), i;
+  CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_queue_new(10, &notify.queue, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_client_check_login_async(client, &notify, &err), COGNITE_OK);
+  CHECK_STATUS(cognite_queue_next(notify.queue, 10000, &done, &err), COGNITE_OK);
+  CHECK_STATUS(done.status, COGNITE_OK);
+  CHECK_CONTAINS(cognite_response_body(done.response, NULL), "{}");
+  cognite_response_free(done.response);
+  CHECK(err == NULL && p.asked == 0 && token_requests() == asked);
+  works(client);
+  CHECK(p.asked == 1);
+  cognite_client_free(client);
+
+  snprintf(right, sizeof right, "%s", authority);
+  for (i = 0; wrong[i] != NULL; i++) {
+    snprintf(authority, sizeof authority, "%s%s", getenv("COGNITE_BASE_URL"), wrong[i]);
+    client = device(&p, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+    CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_ERR_CONFIG);
+    CHECK_CONTAINS(cognite_error_message(err), "authority_url");
+    cognite_error_free(err);
+    err = NULL;
+    cognite_client_free(client);
+  }
+  /* Nobody is there. */
+  snprintf(authority, sizeof authority, "http://127.0.0.1:1/tenant");
+  client = device(&p, NULL, COGNITE_TOKEN_CACHE_MEMORY);
+  CHECK_STATUS(cognite_client_check_login(client, &err), COGNITE_ERR_AUTH);
+  cognite_error_free(err);
+  cognite_client_free(client);
+  snprintf(authority, sizeof authority, "%s", right);
+  CHECK_STATUS(cognite_client_check_login(NULL, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  CHECK_STATUS(cognite_client_check_login_async(NULL, &notify, NULL), COGNITE_ERR_INVALID_ARGUMENT);
+  cognite_queue_free(notify.queue);
+}
+
 static void browsers(const char *dir) {
   char cache[300];
   struct stat info;
@@ -435,6 +479,7 @@ int main(int argc, char **argv) {
   arguments();
   device_codes();
   loaded_without_a_prompt();
+  looked_up_beforehand();
   browsers(dir);
   certificates(argv[1]);
   ends_while_waiting();

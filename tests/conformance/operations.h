@@ -10,7 +10,4 @@
 int is_read(const char *op);
 void read_items(text *t, cognite_client *client, const char *op, const doc *d, int call);
 
-/* A list of views as the reference keeps them; newest: of several versions only the one made last. */
-void add_views(text *t, const doc *body, int items, int newest);
-
 #endif

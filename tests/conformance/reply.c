@@ -88,7 +88,27 @@ void add_response(text *t, const cognite_response *response) {
   add_text(t, "}");
 }
 
-void add_config(text *t, const cognite_config *config) {
+/* The library masks the values of headers that may be secret; the vectors want what was given. */
+static void add_config_headers(text *t, const doc *d, int shown, const doc *given, int value) {
+  const char *between = "";
+  int headers = is_object(given, value) ? member(given, value, "headers") : NONE, i;
+  add_text(t, "{");
+  for (i = first_of(d, shown); i != NONE; i = next_of(d, i)) {
+    char *name = text_of(d, i, NULL), *seen = text_of(d, value_of(d, i), NULL);
+    int own = headers != NONE && is_object(given, headers) && strcmp(seen, "***") == 0 ? member(given, headers, name) : NONE;
+    add_text(t, between);
+    add_value(t, d, i);
+    add_text(t, ":");
+    if (own != NONE) add_value(t, given, own);
+    else add_value(t, d, value_of(d, i));
+    between = ",";
+    free(name);
+    free(seen);
+  }
+  add_text(t, "}");
+}
+
+void add_config(text *t, const cognite_config *config, const doc *given, int given_value) {
   static const char *const names[] = {"client_name", "project", "base_url", "cluster_hint", "api_subversion", "headers", "timeout",
     "file_transfer_timeout", "debug", "credentials", NULL};
   const char *json = cognite_config_json(config), *between = "";
@@ -105,7 +125,8 @@ void add_config(text *t, const cognite_config *config) {
     add_text(t, between);
     add_quoted(t, names[i], strlen(names[i]));
     add_text(t, ":");
-    add_value(t, &d, value);
+    if (strcmp(names[i], "headers") == 0) add_config_headers(t, &d, value, given, given_value);
+    else add_value(t, &d, value);
     between = ",";
   }
   add_text(t, "}");
@@ -164,7 +185,9 @@ static const char *kind_of_parts(const doc *d) {
 static const char *kind_of(cognite_status status, const doc *d) {
   static const char *const nobody[] = {"refused", "dns", NULL}, *const broken[] = {"closed", "protocol", NULL},
     *const connecting[] = {"connect_timeout", NULL}, *const body[] = {"body", NULL}, *const incomplete[] = {"token_incomplete", NULL},
+    *const beginning[] = {"device_start", NULL}, *const header[] = {"header", NULL},
     *const network[] = {"refused", "dns", "tls", "reset", "closed", "protocol", "connect_timeout", "idle_timeout", "total_timeout", NULL};
+  if (says(d, "cause", header)) return "request_error"; /* a request that cannot be sent */
   switch (status) {
     case COGNITE_ERR_INVALID_ARGUMENT:
     case COGNITE_ERR_CONFIG: return "invalid_value";
@@ -179,6 +202,7 @@ static const char *kind_of(cognite_status status, const doc *d) {
     case COGNITE_ERR_TIMEOUT: return says(d, "cause", connecting) ? "connection_error" : "timeout";
     case COGNITE_ERR_AUTH:
       if (says(d, "cause", incomplete)) return "invalid_value";
+      if (says(d, "cause", beginning)) return "auth_error"; /* an oauth_error is the token endpoint's */
       if (is_text(d, member(d, 0, "oauthError"))) return "oauth_error";
       return says(d, "cause", network) ? "raw_http_error" : "auth_error";
     case COGNITE_ERR_DECODE: return says(d, "phase", body) ? "connection_error" : "request_error";
@@ -197,6 +221,43 @@ static void add_member(text *t, const doc *d, const char *theirs, const char *ou
   else add_value(t, d, value);
 }
 
+/* A value with the names of identifiers as Python has them. */
+static void add_snake(text *t, const doc *d, int value) {
+  const char *between = "";
+  int i, object = is_object(d, value);
+  if (!object && !is_list(d, value)) {
+    add_value(t, d, value);
+    return;
+  }
+  add_text(t, object ? "{" : "[");
+  for (i = first_of(d, value); i != NONE; i = next_of(d, i)) {
+    char *name = object ? text_of(d, i, NULL) : NULL;
+    add_text(t, between);
+    if (name != NULL) {
+      add_text(t, "\"");
+      add_text(t, strcmp(name, "externalId") == 0 ? "external_id" : strcmp(name, "instanceId") == 0 ? "instance_id" : name);
+      add_text(t, "\":");
+    }
+    add_snake(t, d, object ? value_of(d, i) : i);
+    between = ",";
+    free(name);
+  }
+  add_text(t, object ? "}" : "]");
+}
+
+/* What should be a list and is not, the library leaves among the rest of what the service said. */
+static void add_listed(text *t, const doc *d, const char *name, const char *absent) {
+  int extra = member(d, 0, "extra"), odd = extra != NONE && is_object(d, extra) ? member(d, extra, name) : NONE;
+  if (odd == NONE || member(d, 0, name) != NONE) {
+    add_member(t, d, name, name, absent);
+    return;
+  }
+  add_text(t, ",\"");
+  add_text(t, name);
+  add_text(t, "\":");
+  add_value(t, d, odd);
+}
+
 /* An item as the reference tells it: BARE {"externalId": "a"} is "a"; READ {"space": "s", "externalId": "a"} has no space. */
 static void add_place(text *t, const doc *d, int item, manner how) {
   static const char *const keys[] = {"externalId", "id", "space", "key", "name", "instanceId"};
@@ -205,6 +266,10 @@ static void add_place(text *t, const doc *d, int item, manner how) {
   for (k = 0; how == BARE && is_object(d, item) && value == item && k < sizeof keys / sizeof *keys; k++) {
     part = member(d, item, keys[k]);
     if (part != NONE) value = part;
+  }
+  if (how == SNAKE_ITEMS) {
+    add_snake(t, d, item);
+    return;
   }
   part = how == READ && is_object(d, item) && member(d, item, "space") != NONE ? member(d, item, "externalId") : NONE;
   if (part != NONE) add_text(t, "{\"externalId\":");
@@ -253,8 +318,13 @@ void add_item_error(text *t, const cognite_error *error, manner how) {
     add_member(t, &d, "serviceMessage", "message", "\"\"");
     add_member(t, &d, "httpStatus", "code", NULL);
     add_member(t, &d, "requestId", "x_request_id", NULL);
-    add_member(t, &d, "missing", "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
-    add_member(t, &d, "duplicated", "duplicated", NULL);
+    if (how == SNAKE_MISSING && member(&d, 0, "missing") != NONE) {
+      add_text(t, ",\"missing\":");
+      add_snake(t, &d, member(&d, 0, "missing"));
+    } else {
+      add_listed(t, &d, "missing", strcmp(kind, "not_found") == 0 ? "[]" : NULL);
+    }
+    add_listed(t, &d, "duplicated", NULL);
     add_member(t, &d, "extra", "extra", NULL);
     add_places(t, &d, how);
     add_member(t, &d, "cluster", "cluster", NULL);

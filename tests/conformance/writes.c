@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "operations.h"
+#include "arguments.h"
+#include "classes.h"
 #include "reply.h"
 
 int is_write(const char *op) {
@@ -38,10 +39,78 @@ static int is_list_of_names(const char *name) {
   return 0;
 }
 
-static void add_arguments(text *t, const doc *d, int call) {
+/* One change of a property: the reference clears what is set to null, and a map by setting it to an empty one. */
+static void add_change(text *t, const doc *d, const char *property, int change) {
+  int set = member(d, change, "set"), cleared = member(d, change, "setNull") != NONE || (set != NONE && is_null(d, set));
+  if (!cleared) add_plain_value(t, d, change);
+  else add_text(t, strcmp(property, "metadata") == 0 ? "{\"set\":{}}" : "{\"setNull\":true}");
+}
+
+/* A patch is known by its id if it has one. */
+static void add_patch(text *t, const doc *d, int patch) {
+  int by_id = member(d, patch, "id") != NONE, update = member(d, patch, "update"), i;
+  const char *between = "";
+  add_text(t, by_id ? "{\"id\":" : "{\"externalId\":");
+  add_plain_value(t, d, member(d, patch, by_id ? "id" : "externalId"));
+  add_text(t, ",\"update\":{");
+  for (i = first_of(d, update); i != NONE; i = next_of(d, i)) {
+    char *name = text_of(d, i, NULL);
+    add_text(t, between);
+    add_value(t, d, i);
+    add_text(t, ":");
+    add_change(t, d, name, value_of(d, i));
+    between = ",";
+    free(name);
+  }
+  add_text(t, "}}");
+}
+
+static void add_patches(text *t, const doc *d, int patches) {
+  const char *between = "";
+  int i;
+  add_text(t, "[");
+  for (i = first_of(d, patches); i != NONE; i = next_of(d, i)) {
+    add_text(t, between);
+    add_patch(t, d, i);
+    between = ",";
+  }
+  add_text(t, "]");
+}
+
+/* Views to be made say that they implement no other. */
+static void add_new_views(text *t, const doc *d, int views) {
+  const char *between = "";
+  int i;
+  if (!is_list(d, views)) {
+    add_with(t, d, views, "implements", "[]");
+    return;
+  }
+  add_text(t, "[");
+  for (i = first_of(d, views); i != NONE; i = next_of(d, i)) {
+    add_text(t, between);
+    add_with(t, d, i, "implements", "[]");
+    between = ",";
+  }
+  add_text(t, "]");
+}
+
+static int names_nothing(const doc *d, int call) {
+  static const char *const lists[] = {"ids", "external_ids", "keys", "names", "nodes", "edges", "spaces"};
+  size_t i;
+  for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+    if (member(d, call, lists[i]) != NONE) return 0;
+  }
+  return 1;
+}
+
+static void add_arguments(text *t, const doc *d, int call, const char *op, const char *resource) {
   const char *between = "";
   int i, single;
   add_text(t, "{");
+  if (strcmp(op, "delete") == 0 && names_nothing(d, call)) {
+    add_text(t, "\"ids\":[]");
+    between = ",";
+  }
   for (i = first_of(d, call); i != NONE; i = next_of(d, i)) {
     char *name = text_of(d, i, NULL);
     if (strcmp(name, "op") != 0 && strcmp(name, "resource") != 0) {
@@ -51,7 +120,9 @@ static void add_arguments(text *t, const doc *d, int call) {
       add_text(t, "\":");
       single = is_list_of_names(name) && !is_list(d, value_of(d, i)) && !is_null(d, value_of(d, i));
       if (single) add_text(t, "[");
-      add_plain_value(t, d, value_of(d, i));
+      if (strcmp(name, "patches") == 0) add_patches(t, d, value_of(d, i));
+      else if (strcmp(resource, "data_modeling.views") == 0 && strncmp(name, "item", 4) == 0) add_new_views(t, d, value_of(d, i));
+      else add_plain_value(t, d, value_of(d, i));
       if (single) add_text(t, "]");
       between = ",";
     }
@@ -115,6 +186,7 @@ static void add_result(text *t, const char *op, const char *resource, int single
     add_text(t, "{\"item\":");
     i = first_of(d, items);
     if (i == NONE) add_text(t, "null");
+    else if (strcmp(resource, "data_modeling.views") == 0) add_view(t, d, i);
     else add_value(t, d, i);
     add_text(t, "}");
   } else {
@@ -135,7 +207,7 @@ void write_items(text *t, cognite_client *client, const char *op, const doc *d, 
   cognite_error *error = NULL;
   text name = {NULL, 0, 0}, arguments = {NULL, 0, 0};
   add_operation(&name, op, resource);
-  add_arguments(&arguments, d, call);
+  add_arguments(&arguments, d, call, op, resource);
   operation.name = name.at;
   operation.arguments = arguments.at;
   operation.arguments_len = arguments.len;

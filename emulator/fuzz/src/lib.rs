@@ -32,7 +32,7 @@ thread_local! {
 }
 
 fn bench() -> Bench {
-    let limits = Limits { datapoints: 20_000, resources: 2_000, bytes: 8 << 20, body: 1 << 20 };
+    let limits = Limits { datapoints: 20_000, resources: 2_000, bytes: 8 << 20, body: 1 << 20, upload: 1 << 20 };
     let config = Config { token: Some("t".into()), job_ms: 0, journal: 10, limits, ..Config::default() };
     let emulator = Offline::new(config).expect("an emulator");
     Bench { runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"), emulator }

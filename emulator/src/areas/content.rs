@@ -40,6 +40,11 @@ pub static SETS: &[Set] = &[Set {
     ..SET
 }];
 
+/// The service ends the text of a document with a line end more.
+fn ended(text: &str) -> Vec<u8> {
+    format!("{text}\n").into_bytes()
+}
+
 pub static SPECIALS: &[Special] = &[
     ("POST", "annotations/reverselookup", |state, call, _| {
         let body = call.object()?;
@@ -101,14 +106,14 @@ pub static SPECIALS: &[Special] = &[
         let id = data.table("files").and_then(|t| t.resolve(&key));
         let id = id.ok_or_else(|| ApiError::missing("Document not found", vec![key.to_json()]))?;
         let content = plain_text(&data, id).ok_or_else(|| ApiError::bad("The emulator reads only plain text"))?;
-        Ok(Reply { status: 200, content_type: "text/plain", body: content.into() })
+        Ok(Reply { status: 200, content_type: "text/plain", body: ended(content) })
     }),
     // No longer described, but the official JavaScript SDK asks so.
     ("GET", "documents/{}/content", |state, _, params| {
         let data = state.read();
         let id = document(&data, params)?;
         let content = plain_text(&data, id).ok_or_else(|| ApiError::bad("The emulator reads only plain text"))?;
-        Ok(Reply { status: 200, content_type: "text/plain", body: content.into() })
+        Ok(Reply { status: 200, content_type: "text/plain", body: ended(content) })
     }),
     ("GET", "documents/{}/preview/image/pages/{}", |state, _, params| {
         document(&state.read(), params)?;

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::areas::iam::SESSIONS;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
-use crate::generic::{SET, Set, Special, View, find, insert, int, not_found, put, strip, table_name, text};
+use crate::generic::{SET, Set, Special, View, find, insert, int, not_found, put, rows, strip, table_name, text};
 use crate::resources::table::Object;
 use crate::state::{Data, State, now_ms};
 
@@ -62,7 +63,11 @@ pub static SETS: &[Set] = &[
                 return Err(ApiError::missing("Function not found", vec![json!({ "id": row.get("functionId") })]));
             };
             row.insert("functionId".into(), json!(id));
-            row.insert("sessionId".into(), json!(ctx.id.to_string()));
+            // The session that the nonce is of.
+            let nonce = row.get("nonce").filter(|n| n.is_string());
+            let session =
+                nonce.and_then(|n| rows(ctx.data, SESSIONS).find(|(_, s)| s.get("nonce") == Some(n)).map(|(id, _)| id));
+            row.insert("sessionId".into(), json!(session.unwrap_or(ctx.id)));
             row.insert("when".into(), json!("According to the schedule"));
             Ok(())
         }),

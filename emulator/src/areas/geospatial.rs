@@ -271,7 +271,7 @@ fn update(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
         row.extend(item);
         row.retain(|_, v| !v.is_null());
         row.insert("lastUpdatedTime".into(), json!(now_ms()));
-        let mut ctx = Ctx { state, data: &mut data, params, id, given: None, now: now_ms() };
+        let mut ctx = Ctx { state, data: &mut data, params, id, given: None, batch: Vec::new(), now: now_ms() };
         check(&mut ctx, &row)?;
         changed.push((id, row));
     }

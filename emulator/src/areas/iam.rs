@@ -11,7 +11,7 @@ use crate::state::{State, now_ms};
 
 pub const ORGANIZATION: &str = "emulator";
 pub const GROUPS: &str = "groups";
-const SESSIONS: &str = "sessions";
+pub const SESSIONS: &str = "sessions";
 const PROJECT: &str = "@project";
 
 pub static SETS: &[Set] = &[

@@ -14,7 +14,10 @@ use crate::state::{Data, State};
 
 const MAX_ROWS: i64 = 10_000;
 
-/// Per sequence, per row number, the values by column.
+const MAX_TEXT: usize = 256;
+const MAX_NUMBER: f64 = 1e100;
+
+/// Per sequence, per row number, the values by the ids of the columns.
 pub type Rows = HashMap<i64, BTreeMap<i64, Object>>;
 
 pub static SPECIALS: &[Special] = &[
@@ -46,9 +49,9 @@ fn columns(sequence: &Object, wanted: Option<&Value>) -> Result<Vec<Object>> {
 fn checked(column: &Object, value: &Value) -> Result<()> {
     let fits = match text(column, "valueType") {
         _ if value.is_null() => true,
-        "STRING" => value.is_string(),
-        "LONG" => value.is_i64() || value.is_u64(),
-        _ => value.is_number(),
+        "STRING" => value.as_str().is_some_and(|t| t.chars().count() <= MAX_TEXT),
+        "LONG" => value.is_i64(),
+        _ => value.as_f64().is_some_and(|n| n.abs() <= MAX_NUMBER),
     };
     let name = text(column, "externalId");
     if fits {
@@ -56,6 +59,15 @@ fn checked(column: &Object, value: &Value) -> Result<()> {
     } else {
         Err(ApiError::bad(format!("Invalid value for column {name}: expected {}", text(column, "valueType"))))
     }
+}
+
+/// What the values of a column are kept under: its name may change.
+fn place(column: &Object) -> String {
+    column.get("id").map(Value::to_string).unwrap_or_default()
+}
+
+fn bytes(row: &Object) -> u64 {
+    row.values().map(weight).sum()
 }
 
 fn insert(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
@@ -67,6 +79,9 @@ fn insert(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         let columns = columns(sequence, Some(item.get("columns").ok_or_else(|| missing_field("columns"))?))?;
         for row in item.get("rows").and_then(Value::as_array).ok_or_else(|| missing_field("rows"))? {
             let number = row.get("rowNumber").and_then(Value::as_i64).ok_or_else(|| missing_field("rowNumber"))?;
+            if number < 0 {
+                return Err(ApiError::bad(format!("rowNumber must not be negative, was {number}")));
+            }
             let values = row.get("values").and_then(Value::as_array).ok_or_else(|| missing_field("values"))?;
             if values.len() != columns.len() {
                 return Err(ApiError::bad(format!(
@@ -78,19 +93,25 @@ fn insert(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
             let mut cells = Object::new();
             for (column, value) in columns.iter().zip(values) {
                 checked(column, value)?;
-                cells.insert(text(column, "externalId").to_owned(), value.clone());
+                cells.insert(place(column), value.clone());
             }
             fresh.push((id, number, cells));
         }
     }
-    data.reserve(fresh.len() as u64, fresh.iter().map(|(_, _, cells)| cells.values().map(weight).sum::<u64>()).sum())?;
-    let mut replaced = 0;
-    for (id, number, cells) in fresh {
-        let row = data.sequence_rows.entry(id).or_default().entry(number);
-        replaced += u64::from(matches!(row, std::collections::btree_map::Entry::Occupied(_)));
-        row.or_default().extend(cells);
+    if fresh.len() as i64 > MAX_ROWS {
+        return Err(ApiError::bad(format!("A request inserts at most {MAX_ROWS} rows, has {}", fresh.len())));
     }
-    data.release(replaced, 0);
+    data.reserve(fresh.len() as u64, fresh.iter().map(|(_, _, cells)| bytes(cells)).sum())?;
+    let (mut replaced, mut freed) = (0, 0);
+    for (id, number, cells) in fresh {
+        let rows = data.sequence_rows.entry(id).or_default();
+        replaced += u64::from(rows.contains_key(&number));
+        let row = rows.entry(number).or_default();
+        for (column, value) in cells {
+            freed += row.insert(column, value).as_ref().map_or(0, weight);
+        }
+    }
+    data.release(replaced, freed);
     Ok(Reply::empty())
 }
 
@@ -99,9 +120,8 @@ fn answer(id: i64, sequence: &Object, columns: &[Object], rows: &[(i64, &Object)
         let fields = ["externalId", "name", "valueType"];
         fields.iter().filter_map(|f| Some(((*f).to_owned(), column.get(*f)?.clone()))).collect::<Object>()
     };
-    let cells = |row: &Object| {
-        columns.iter().map(|c| row.get(text(c, "externalId")).cloned().unwrap_or_default()).collect::<Vec<_>>()
-    };
+    let cells =
+        |row: &Object| columns.iter().map(|c| row.get(&place(c)).cloned().unwrap_or_default()).collect::<Vec<_>>();
     let mut out = Object::new();
     out.insert("id".into(), json!(id));
     if let Some(name) = sequence.get("externalId") {
@@ -154,17 +174,32 @@ fn delete(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     for item in &list {
         let (id, _) = find(&data, item)?;
         let wanted = item.get("rows").and_then(Value::as_array).ok_or_else(|| missing_field("rows"))?;
-        let mut gone = 0;
         for number in wanted.iter().filter_map(Value::as_i64) {
-            gone += u64::from(data.sequence_rows.get_mut(&id).and_then(|rows| rows.remove(&number)).is_some());
+            if let Some(row) = data.sequence_rows.get_mut(&id).and_then(|rows| rows.remove(&number)) {
+                data.release(1, bytes(&row));
+            }
         }
-        data.release(gone, 0);
     }
     Ok(Reply::empty())
 }
 
 /// The sequence is gone.
 pub fn forget(data: &mut Data, id: i64) {
-    let gone = data.sequence_rows.remove(&id).map_or(0, |rows| rows.len());
-    data.release(gone as u64, 0);
+    let gone = data.sequence_rows.remove(&id).unwrap_or_default();
+    data.release(gone.len() as u64, gone.values().map(bytes).sum());
+}
+
+/// The sequence changed: what columns had that it no longer has, goes.
+pub fn forget_columns(data: &mut Data, id: i64) {
+    let columns = data.table("sequences").and_then(|t| t.get(id)?.get("columns")?.as_array());
+    let kept: Vec<String> = columns.into_iter().flatten().filter_map(Value::as_object).map(place).collect();
+    let mut freed = 0;
+    for row in data.sequence_rows.get_mut(&id).into_iter().flat_map(BTreeMap::values_mut) {
+        row.retain(|column, value| {
+            let keep = kept.contains(column);
+            freed += if keep { 0 } else { weight(value) };
+            keep
+        });
+    }
+    data.release(0, freed);
 }

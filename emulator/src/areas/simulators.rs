@@ -70,20 +70,18 @@ pub static SETS: &[Set] = &[
         path: MODEL_REVISIONS,
         noun: "simulator model revisions",
         required: "externalId modelExternalId fileId",
-        filters: "modelExternalIds>modelExternalId simulatorExternalIds>simulatorExternalId createdTime lastUpdatedTime allVersions",
+        filters: "modelExternalIds>modelExternalId simulatorExternalIds>simulatorExternalId createdTime lastUpdatedTime allVersions>@versions",
         ops: "POST:1 byids:100 list",
         make: Some(|ctx, _, row| {
             let fields = ["simulatorExternalId", "dataSetId"];
             inherit(ctx, row, MODELS, "modelExternalId", &fields)?;
-            number(ctx, row, MODEL_REVISIONS, "modelExternalId");
+            number(ctx, row, MODEL_REVISIONS, "modelExternalId")?;
             let log = log(ctx.data, row)?;
             row.insert("logId".into(), log);
             row.entry("externalDependencies").or_insert(json!([]));
-            row.insert("allVersions".into(), json!(true));
             Ok(())
         }),
         show: Some(|view, row| {
-            row.remove("allVersions");
             let done = view.stage(int(row, "createdTime").unwrap_or(0)) == 2;
             row.insert("status".into(), json!(if done { "success" } else { "unknown" }));
         }),
@@ -105,16 +103,14 @@ pub static SETS: &[Set] = &[
         times: &["createdTime"],
         required: "externalId routineExternalId configuration script",
         filters: "routineExternalIds>routineExternalId modelExternalIds>modelExternalId simulatorIntegrationExternalIds>simulatorIntegrationExternalId \
-            simulatorExternalIds>simulatorExternalId createdTime allVersions kind",
+            simulatorExternalIds>simulatorExternalId createdTime allVersions>@versions kind",
         ops: "POST:1 byids:20 list:20:20",
         make: Some(|ctx, _, row| {
             let fields = ["simulatorExternalId", "dataSetId", "modelExternalId", "simulatorIntegrationExternalId"];
             inherit(ctx, row, ROUTINES, "routineExternalId", &fields)?;
-            number(ctx, row, ROUTINE_REVISIONS, "routineExternalId");
-            row.insert("allVersions".into(), json!(true));
+            number(ctx, row, ROUTINE_REVISIONS, "routineExternalId")?;
             Ok(())
         }),
-        show: Some(|_, row| drop(row.remove("allVersions"))),
         ..SET
     },
     Set {
@@ -153,7 +149,10 @@ pub static SPECIALS: &[Special] = &[
                     "unit": field("unit"), "overridden": false})))
             };
             let inputs: Vec<Object> = given.unwrap_or_default().iter().filter_map(input).collect();
-            Ok(json!({"runId": item.get("runId"), "inputs": inputs, "outputs": []}))
+            // What a connector told is what there was.
+            let told = |field: &str| run.get(field).filter(|v| v.is_array()).cloned();
+            let inputs = told("@inputs").unwrap_or_else(|| json!(inputs));
+            Ok(json!({"runId": item.get("runId"), "inputs": inputs, "outputs": told("@outputs").unwrap_or(json!([]))}))
         });
         Ok(Reply::ok(&json!({"items": found.collect::<Result<Vec<_>>>()?})))
     }),
@@ -196,10 +195,18 @@ fn known_simulator(ctx: &Ctx, row: &Object) -> Result<()> {
     Err(ApiError::missing("Simulator not found", vec![json!({ "externalId": wanted })]))
 }
 
-fn number(ctx: &Ctx, row: &mut Object, table: &str, field: &str) {
-    let before = rows(ctx.data, table).filter(|(_, old)| old.get(field) == row.get(field)).count();
-    row.insert("versionNumber".into(), json!(before + 1));
+/// Without `allVersions` only the newest of each is listed.
+fn number(ctx: &mut Ctx, row: &mut Object, table: &str, field: &str) -> Result<()> {
+    let all = rows(ctx.data, table).filter(|(_, old)| old.get(field) == row.get(field));
+    let all: Vec<(i64, Object)> = all.map(|(id, old)| (id, old.clone())).collect();
+    row.insert("versionNumber".into(), json!(all.len() + 1));
     row.insert("createdByUserId".into(), json!("emulator"));
+    row.insert("@versions".into(), json!([true, false]));
+    if let Some((id, mut old)) = all.into_iter().last() {
+        old.insert("@versions".into(), json!([true]));
+        crate::generic::put(ctx.data, table, crate::resources::table::EXTERNAL_ID, id, old)?;
+    }
+    Ok(())
 }
 
 fn forget(ctx: &mut Ctx, tables: &[&str], field: &str, row: &Object) {
@@ -251,7 +258,12 @@ fn callback(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
             row.extend(item.get(field).map(|v| (field.to_owned(), v.clone())));
         }
         row.insert("lastUpdatedTime".into(), json!(now_ms()));
-        crate::generic::put(&mut data, RUNS, &[], id, row.clone())?;
+        let mut kept = row.clone();
+        for (field, name) in [("inputs", "@inputs"), ("outputs", "@outputs")] {
+            kept.extend(item.get(field).map(|v| (name.to_owned(), v.clone())));
+        }
+        crate::generic::put(&mut data, RUNS, &[], id, kept)?;
+        row.retain(|field, _| !field.starts_with('@'));
         told.push(row);
     }
     Ok(Reply::ok(&json!({ "items": told })))

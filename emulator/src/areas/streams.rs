@@ -121,10 +121,8 @@ fn write(state: &State, call: &Call, params: &[&str], upsert: bool) -> Result<Re
         let mut properties = BTreeMap::new();
         for source in item.get("sources").and_then(Value::as_array).ok_or_else(|| missing_field("sources"))? {
             let reference = source.get("source").and_then(Value::as_object).ok_or_else(|| missing_field("source"))?;
-            if crate::models::container(&data, reference).is_none() {
-                return Err(ApiError::bad(format!("Container {} does not exist", source_name(reference))));
-            }
-            properties.insert(source_name(reference), object(source.get("properties").cloned().unwrap_or_default()));
+            let given = object(source.get("properties").cloned().unwrap_or_default());
+            properties.insert(source_name(reference), crate::models::kept(&data, reference, given)?);
         }
         let weight = 128 + properties.values().map(map_weight).sum::<u64>();
         fresh.push(Record {

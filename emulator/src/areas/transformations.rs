@@ -290,18 +290,18 @@ fn preview(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
 
 /// Columns of the simple destinations; those of data modeling depend on a view.
 const COLUMNS: &[(&str, &str)] = &[
-    ("assets", "externalId name! description metadata source parentExternalId dataSetId labels"),
+    ("assets", "id externalId name! description metadata source parentExternalId dataSetId labels"),
     ("asset_hierarchy", "externalId! name! description metadata source parentExternalId! dataSetId labels"),
-    ("events", "externalId startTime endTime type subtype description metadata assetIds source dataSetId"),
-    ("timeseries", "externalId name isString metadata unit assetId isStep description dataSetId"),
-    ("sequences", "externalId name description assetId metadata columns! dataSetId"),
-    ("files", "externalId name! directory source mimeType metadata assetIds dataSetId labels"),
+    ("events", "id externalId startTime endTime type subtype description metadata assetIds source dataSetId"),
+    ("timeseries", "id externalId name isString metadata unit assetId isStep description dataSetId"),
+    ("sequences", "id externalId name description assetId metadata columns! dataSetId"),
+    ("files", "id externalId name! directory source mimeType metadata assetIds dataSetId labels"),
     ("datapoints", "id externalId timestamp! value!"),
     ("string_datapoints", "id externalId timestamp! value!"),
     ("raw", "key!"),
     ("labels", "externalId! name! description dataSetId"),
     ("relationships", "externalId! sourceExternalId! sourceType! targetExternalId! targetType! labels dataSetId"),
-    ("data_sets", "externalId name description metadata writeProtected"),
+    ("data_sets", "id externalId name description metadata writeProtected"),
     ("instances", "externalId! space"),
     ("nodes", "externalId! space"),
     ("edges", "externalId! space startNode! endNode! type"),
@@ -319,7 +319,15 @@ fn schema(_: &State, call: &Call, params: &[&str]) -> Result<Reply> {
             "isString" | "isStep" | "writeProtected" => "boolean",
             _ => "string",
         };
-        json!({"name": name, "sqlType": ty.to_uppercase(), "type": {"type": ty}, "nullable": nullable})
+        let shape = match ty {
+            "bigint" => json!({"type": "long"}),
+            _ if name == "metadata" => {
+                json!({"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": true})
+            }
+            _ => json!({"type": ty}),
+        };
+        let sql = if name == "metadata" { "MAP<STRING, STRING>".to_owned() } else { ty.to_uppercase() };
+        json!({"name": name, "sqlType": sql, "type": shape, "nullable": nullable})
     });
     Ok(Reply::ok(&page(&paging(call)?, 1000, columns)?))
 }

@@ -214,6 +214,11 @@ fn units() -> &'static [Unit] {
     })
 }
 
+/// Id, symbol and quantity of every unit.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    units().iter().map(|u| (u.id.as_str(), u.symbol, quantity(&u.id)))
+}
+
 fn find(id: &str) -> Option<&'static Unit> {
     units().iter().find(|u| u.id == id)
 }

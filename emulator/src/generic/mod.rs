@@ -89,6 +89,8 @@ pub struct Ctx<'a> {
     pub id: i64,
     /// What a new row had as its id, where the API numbers rows.
     pub given: Option<Value>,
+    /// The rows of an upsert, which may refer to each other.
+    pub batch: Vec<Object>,
     pub now: i64,
 }
 
@@ -312,7 +314,7 @@ impl Set {
                 let mut body = call.object()?;
                 let items = write::items(&mut body, limit)?;
                 let mut data = state.write();
-                let mut ctx = Ctx { state, data: &mut data, params: own, id: 0, given: None, now };
+                let mut ctx = Ctx { state, data: &mut data, params: own, id: 0, given: None, batch: Vec::new(), now };
                 match op {
                     Op::Update => Ok(Reply::ok(&json!({"items": at.update(&mut ctx, &items)?}))),
                     Op::Delete => at.delete(&mut ctx, &items, ignores_unknown(&body, call)).map(|()| Reply::empty()),

@@ -88,11 +88,11 @@ impl At<'_> {
         }
         let mut rows = ids.filter_map(|id| self.row(view, id)).filter(|row| filter.matches(row) && hit(row));
         if keys.is_empty() {
-            return page(body, max, rows.map(Value::Object));
+            return page(body, max, rows.map(bare));
         }
         let mut all: Vec<Object> = rows.by_ref().collect();
         all.sort_by(|a, b| order(&keys, a, b));
-        page(body, max, all.into_iter().map(Value::Object))
+        page(body, max, all.into_iter().map(bare))
     }
 
     fn row(&self, view: &View, id: i64) -> Option<Object> {
@@ -104,8 +104,14 @@ impl At<'_> {
     }
 
     pub fn shown(&self, view: &View, id: i64) -> Option<Value> {
-        self.row(view, id).map(Value::Object)
+        self.row(view, id).map(bare)
     }
+}
+
+/// Fields that begin so are for filters and handlers alone.
+fn bare(mut row: Object) -> Value {
+    row.retain(|field, _| !field.starts_with('@'));
+    Value::Object(row)
 }
 
 fn words(search: Option<&Value>) -> Vec<String> {

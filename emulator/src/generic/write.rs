@@ -118,6 +118,9 @@ impl At<'_> {
         if !existing.is_empty() {
             return Err(ApiError::duplicated(409, format!("Already in use: {}", set.noun), existing));
         }
+        if apply {
+            ctx.batch = rows.iter().map(|(_, row)| row.clone()).collect();
+        }
         let mut ready = Vec::with_capacity(rows.len());
         for (old, mut row) in rows {
             ctx.id = old.unwrap_or_else(|| {

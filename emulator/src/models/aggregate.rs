@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::filter::{Eval, Values};
 use super::instances::{Instance, in_unit, in_view, typing};
+use super::schema::ViewMap;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::resources::table::Object;
@@ -52,6 +53,9 @@ pub fn aggregate(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
             let (op, what) =
                 single.ok_or_else(|| ApiError::bad("Every aggregate must be an object with exactly one key"))?;
             let name = what.get("property").and_then(Value::as_str);
+            if op != "count" && !name.is_some_and(|n| is_number(&map, n)) {
+                return Err(ApiError::bad(format!("{op} needs a property that is a number")));
+            }
             let mut values = Vec::new();
             for row in &rows {
                 values.extend(name.map_or(Ok(Some(json!(1))), |n| value(row, n))?);
@@ -69,6 +73,11 @@ pub fn aggregate(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         map.insert("typing".into(), typing(&eval, &[view])?);
     }
     Ok(Reply::ok(&answer))
+}
+
+fn is_number(view: &ViewMap, name: &str) -> bool {
+    let ty = view.definitions.get(name).and_then(|p| p.get("type")?.get("type")?.as_str());
+    matches!(ty, Some("int32" | "int64" | "float32" | "float64"))
 }
 
 fn one(op: &str, what: &Value, name: Option<&str>, values: &[Value]) -> Result<Value> {

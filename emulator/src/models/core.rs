@@ -73,12 +73,23 @@ pub fn find(rows: &'static Rows, name: &str) -> Option<&'static Object> {
     rows.get(name)
 }
 
+/// The spaces that are always there.
+pub fn spaces() -> Vec<Value> {
+    let space =
+        |name: &&str| json!({"space": name, "name": name, "isGlobal": true, "createdTime": 0, "lastUpdatedTime": 0});
+    [SPACE, crate::areas::UNIT_SPACE].iter().map(space).collect()
+}
+
 pub fn containers() -> &'static Rows {
     static ROWS: OnceLock<Rows> = OnceLock::new();
     ROWS.get_or_init(|| {
         let container = |(label, _, fields): &(&str, &str, &str)| {
             let properties: Object = fields.split(", ").map(property).collect();
-            object(json!({"space": SPACE, "externalId": label, "name": label, "usedFor": "node", "isGlobal": true,
+            let used_for = match *label {
+                "CogniteDescribable" | "CogniteSourceable" => "all",
+                _ => "node",
+            };
+            object(json!({"space": SPACE, "externalId": label, "name": label, "usedFor": used_for, "isGlobal": true,
                 "properties": properties, "constraints": {}, "indexes": {}, "createdTime": 0, "lastUpdatedTime": 0}))
         };
         let key = |row: &Object| name(&["space", "externalId"], row).unwrap_or_default();

@@ -79,7 +79,7 @@ pub fn publish(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         let errors: Vec<Value> = gone.iter().map(error).collect();
         return Ok(Reply::ok(&json!({"data": {OPERATION: {"errors": errors, "result": null}}})));
     }
-    let mut ctx = Ctx { state, data: &mut data, params: &[], id: 0, given: None, now: now_ms() };
+    let mut ctx = Ctx { state, data: &mut data, params: &[], id: 0, given: None, batch: Vec::new(), now: now_ms() };
     let made = store(&mut ctx, order, &types)?;
     let field = |name: &str| made.get(name);
     let time = |name: &str| field(name).map(Value::to_string);

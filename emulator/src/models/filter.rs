@@ -14,7 +14,7 @@ use crate::resources::compare;
 use crate::resources::table::Object;
 use crate::state::Data;
 
-const MAX_DEPTH: usize = 20;
+pub const MAX_DEPTH: usize = 20;
 
 /// What filters look into.
 pub trait Values {
@@ -30,14 +30,16 @@ type Bound<'a> = (&'a str, &'a Value, fn(Ordering) -> bool);
 /// Views and parameters of one request.
 pub struct Eval<'a> {
     pub data: &'a Data,
-    parameters: Object,
+    pub(super) parameters: Object,
+    /// Filters of views, checked.
+    filters: RefCell<HashMap<String, Option<Rc<Value>>>>,
     views: RefCell<HashMap<String, Option<Rc<ViewMap>>>>,
 }
 
 impl<'a> Eval<'a> {
     pub fn new(data: &'a Data, parameters: Option<&Value>) -> Self {
         let parameters = parameters.and_then(Value::as_object).cloned().unwrap_or_default();
-        Self { data, parameters, views: RefCell::default() }
+        Self { data, parameters, filters: RefCell::default(), views: RefCell::default() }
     }
 
     pub fn view(&self, reference: &Object) -> Result<Rc<ViewMap>> {
@@ -53,9 +55,26 @@ impl<'a> Eval<'a> {
         if is_view { Ok(self.view(source)?.containers.clone()) } else { Ok(vec![source_name(source)]) }
     }
 
-    pub fn has_data<V: Values + ?Sized>(&self, row: &V, source: &Object) -> Result<bool> {
+    /// A view with a filter of its own has what that lets through, else what has data in all its containers.
+    pub fn has_data<V: Values + ?Sized>(&self, row: &V, source: &Object, depth: usize) -> Result<bool> {
+        if let Some(filter) = self.filter_of(source)? {
+            return self.matches(row, &filter, depth + 1);
+        }
         let containers = self.containers(source)?;
         Ok(!containers.is_empty() && containers.iter().all(|c| row.has_container(c)))
+    }
+
+    fn filter_of(&self, source: &Object) -> Result<Option<Rc<Value>>> {
+        if !source.contains_key("version") {
+            return Ok(None);
+        }
+        let name = source_name(source);
+        if let Some(found) = self.filters.borrow().get(&name) {
+            return Ok(found.clone());
+        }
+        let filter = self.view(source)?.filter.as_ref().map(|f| self.prepared(f, 0)).transpose()?.map(Rc::new);
+        self.filters.borrow_mut().insert(name, filter.clone());
+        Ok(filter)
     }
 
     /// The value of `["node", "externalId"]`, `[space, "view/version", property]` or `[space, container, property]`.
@@ -83,12 +102,8 @@ impl<'a> Eval<'a> {
         }
     }
 
-    /// A value in a filter may be a parameter or another property.
+    /// A value in a filter may be another property.
     fn wanted<V: Values + ?Sized>(&self, row: &V, value: &Value) -> Result<Option<Value>> {
-        if let Some(name) = value.get("parameter").and_then(Value::as_str) {
-            let found = self.parameters.get(name);
-            return found.cloned().map(Some).ok_or_else(|| ApiError::bad(format!("Parameter {name} is not given")));
-        }
         match value.get("property").and_then(Value::as_array) {
             Some(path) => self.value(row, path),
             None => Ok(Some(value.clone())),
@@ -142,7 +157,7 @@ impl<'a> Eval<'a> {
             },
             "hasData" => {
                 let sources = clauses()?.iter().filter_map(Value::as_object);
-                sources.map(|s| self.has_data(row, s)).try_fold(true, |all, has| has.map(|h| all && h))?
+                sources.map(|s| self.has_data(row, s, depth)).try_fold(true, |all, has| has.map(|h| all && h))?
             }
             "instanceReferences" => {
                 let own = |field: &str| row.own(field);
@@ -155,8 +170,9 @@ impl<'a> Eval<'a> {
                     body.get("scope").and_then(Value::as_array).ok_or_else(|| ApiError::bad("nested needs scope"))?;
                 let inner = body.get("filter").ok_or_else(|| ApiError::bad("nested needs filter"))?;
                 let target = self.value(row, scope)?;
-                let target = target.and_then(|t| self.data.instances.node(&t));
-                target.map_or(Ok(false), |node| self.matches(node, inner, depth + 1))?
+                let targets = target.map_or_else(Vec::new, |t| list(&t));
+                let mut nodes = targets.iter().filter_map(|t| self.data.instances.node(t));
+                nodes.try_fold(false, |any, node| Ok(any || self.matches(node, inner, depth + 1)?))?
             }
             _ => return Err(ApiError::bad(format!("Unknown filter: {op}"))),
         })

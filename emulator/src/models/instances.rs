@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
 use super::filter::{Eval, Values};
-use super::schema::{ViewMap, container, source_name, views};
+use super::schema::{ViewMap, source_name, views};
+use crate::areas::UNIT_SPACE;
 use crate::areas::units::Conversion;
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
@@ -14,6 +16,9 @@ use crate::generic::{answer, object, paged, text};
 use crate::resources::table::{Object, map_weight};
 use crate::resources::{compare, items};
 use crate::state::State;
+
+/// Room for instances that were deleted.
+const MAX_GONE_BYTES: u64 = 64 << 20;
 
 /// Whether it is an edge, its space and its external id.
 pub type Key = (bool, String, String);
@@ -78,6 +83,7 @@ pub struct Instances {
     pub all: BTreeMap<Key, Instance>,
     /// What was deleted, for those that follow.
     pub gone: BTreeMap<Key, Instance>,
+    gone_bytes: u64,
     pub seq: u64,
 }
 
@@ -93,10 +99,75 @@ impl Instances {
         self.all.range(start..).take_while(move |(k, _)| end.as_ref().is_none_or(|e| *k < e)).map(|(_, i)| i)
     }
 
+    /// Keeps what was deleted; of too much the oldest half is forgotten.
+    pub fn bury(&mut self, old: Instance) {
+        self.gone_bytes += old.weight();
+        let before = self.gone.insert(old.key.clone(), old);
+        self.gone_bytes -= before.map_or(0, |b| b.weight());
+        if self.gone_bytes > MAX_GONE_BYTES {
+            let mut all: Vec<u64> = self.gone.values().map(|i| i.seq).collect();
+            all.sort_unstable();
+            let from = all.get(all.len() / 2).copied().unwrap_or(u64::MAX);
+            self.gone.retain(|_, i| i.seq > from);
+            self.gone_bytes = self.gone.values().map(Instance::weight).sum();
+        }
+    }
+
+    /// What was deleted is there again.
+    pub fn unbury(&mut self, key: &Key) {
+        self.gone_bytes -= self.gone.remove(key).map_or(0, |old| old.weight());
+    }
+
+    /// What instances have in a container, when that is gone.
+    pub fn forget_container(&mut self, name: &str) {
+        for instance in self.all.values_mut() {
+            instance.properties.remove(name);
+        }
+    }
+
+    /// Units are nodes too, which are always there.
+    pub fn get(&self, key: &Key) -> Option<&Instance> {
+        self.all.get(key).or_else(|| units().get(key))
+    }
+
     pub fn node(&self, reference: &Value) -> Option<&Instance> {
         let part = |field: &str| reference.get(field).and_then(Value::as_str).map(str::to_owned);
-        self.all.get(&(false, part("space")?, part("externalId")?))
+        self.get(&(false, part("space")?, part("externalId")?))
     }
+
+    /// All of one kind; those that are always there only for a filter that names their space.
+    pub fn listed(&self, edge: bool, filter: Option<&Value>) -> impl Iterator<Item = &Instance> {
+        let named = !edge && filter.is_some_and(|f| f.to_string().contains(&format!("\"{UNIT_SPACE}\"")));
+        self.of_type(edge).chain(units().values().filter(move |_| named))
+    }
+}
+
+fn units() -> &'static BTreeMap<Key, Instance> {
+    static ALL: OnceLock<BTreeMap<Key, Instance>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let node = |(id, symbol, quantity): (&str, &str, String)| {
+            let key = (false, UNIT_SPACE.to_owned(), id.to_owned());
+            let named = object(json!({"name": id.split_once(':').map_or(id, |(_, name)| name)}));
+            let unit = object(json!({"symbol": symbol, "quantity": quantity}));
+            let properties =
+                [("cdf_cdm/CogniteDescribable", named), ("cdf_cdm/CogniteUnit", unit)].map(|(c, p)| (c.to_owned(), p));
+            let properties = BTreeMap::from(properties);
+            (
+                key.clone(),
+                Instance {
+                    key,
+                    seq: 0,
+                    version: 1,
+                    created: 0,
+                    updated: 0,
+                    deleted: None,
+                    ends: Object::new(),
+                    properties,
+                },
+            )
+        };
+        crate::areas::units::all().map(node).collect()
+    })
 }
 
 pub fn key(item: &Object) -> Result<Key> {
@@ -212,21 +283,16 @@ pub fn typing(eval: &Eval, sources: &[Object]) -> Result<Value> {
 
 /// Refuses sources that do not exist.
 pub fn check_sources(eval: &Eval, sources: &[Object]) -> Result<()> {
-    for source in sources {
-        if source.contains_key("version") {
-            eval.view(source)?;
-        } else if container(eval.data, source).is_none() {
-            return Err(ApiError::bad(format!("Container {} does not exist", source_name(source))));
-        }
-    }
-    Ok(())
+    sources.iter().try_for_each(|source| eval.exists(source))
 }
 
 /// In the order asked for, else as they are.
 pub fn sort(eval: &Eval, sort: Option<&Value>, rows: &mut [&Instance]) -> Result<()> {
     let Some(keys) = sort.and_then(Value::as_array).filter(|k| !k.is_empty()) else { return Ok(()) };
     for key in keys.iter().rev() {
-        let path = key.get("property").and_then(Value::as_array).ok_or_else(|| ApiError::bad("sort needs property"))?;
+        let path = key.get("property").ok_or_else(|| ApiError::bad("sort needs property"))?;
+        eval.type_of(path)?;
+        let path = path.as_array().map_or(&[][..], Vec::as_slice);
         let descending = key.get("direction").and_then(Value::as_str) == Some("descending");
         let nulls_first = key.get("nullsFirst").and_then(Value::as_bool).unwrap_or(descending);
         let mut values = Vec::with_capacity(rows.len());
@@ -256,7 +322,7 @@ pub fn sort(eval: &Eval, sort: Option<&Value>, rows: &mut [&Instance]) -> Result
 
 /// Whether the instance has data in all of these.
 fn with_data(eval: &Eval, row: &Instance, with: &[Object]) -> Result<bool> {
-    with.iter().map(|s| eval.has_data(row, s)).try_fold(true, |all, has| has.map(|h| all && h))
+    with.iter().map(|s| eval.has_data(row, s, 0)).try_fold(true, |all, has| has.map(|h| all && h))
 }
 
 pub fn filtered<'a>(
@@ -265,10 +331,10 @@ pub fn filtered<'a>(
     filter: Option<&Value>,
     with: &[Object],
 ) -> Result<Vec<&'a Instance>> {
-    let filter = filter.filter(|f| !f.is_null());
+    let filter = filter.filter(|f| !f.is_null()).map(|f| eval.prepared(f, 0)).transpose()?;
     let mut found = Vec::new();
     for row in rows {
-        if with_data(eval, row, with)? && filter.map_or(Ok(true), |f| eval.matches(row, f, 0))? {
+        if with_data(eval, row, with)? && filter.as_ref().map_or(Ok(true), |f| eval.matches(row, f, 0))? {
             found.push(row);
         }
     }
@@ -284,7 +350,7 @@ pub fn by_ids(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     check_sources(&eval, &sources)?;
     let mut found = Vec::new();
     for item in &list {
-        if let Some(instance) = data.instances.all.get(&key(item)?)
+        if let Some(instance) = data.instances.get(&key(item)?)
             && with_data(&eval, instance, &sources)?
         {
             found.push(shown(&eval, instance, &everything(&sources))?);
@@ -308,7 +374,8 @@ pub fn list(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     check_sources(&eval, &sources)?;
     let edge = text(&body, "instanceType") == "edge";
     // Only what has data in all the sources is listed.
-    let mut found = filtered(&eval, data.instances.of_type(edge), body.get("filter"), &sources)?;
+    let rows = data.instances.listed(edge, body.get("filter"));
+    let mut found = filtered(&eval, rows, body.get("filter"), &sources)?;
     sort(&eval, body.get("sort"), &mut found)?;
     body.entry("limit").or_insert(json!(1000));
     let all = everything(&sources);
@@ -342,9 +409,15 @@ pub fn text_match(eval: &Eval, row: &Instance, view: &Object, body: &Object) -> 
 /// All instances of the view that fit filter and words.
 pub fn in_view<'a>(eval: &Eval<'a>, body: &Object) -> Result<(Object, Vec<&'a Instance>)> {
     let view = body.get("view").and_then(Value::as_object).ok_or_else(|| crate::generic::missing_field("view"))?;
+    let map = eval.view(view)?;
+    let mut named = body.get("properties").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    if let Some(name) = named.find(|name| !map.fields.contains_key(*name)) {
+        return Err(ApiError::bad(format!("Unknown property: {name}")));
+    }
     let view = with_units(view, body.get(UNITS));
     let edge = text(body, "instanceType") == "edge";
-    let found = filtered(eval, eval.data.instances.of_type(edge), body.get("filter"), std::slice::from_ref(&view))?;
+    let rows = eval.data.instances.listed(edge, body.get("filter"));
+    let found = filtered(eval, rows, body.get("filter"), std::slice::from_ref(&view))?;
     let mut kept = Vec::new();
     // Search and aggregates may be behind; then they do not know the newest.
     let seen = eval.data.horizon();
@@ -382,7 +455,7 @@ pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         let Some(instance) = data.instances.all.get(&key(item)?) else { continue };
         let mut results = Object::new();
         if operations.contains_key("involvedViews") {
-            let involved = all.iter().filter(|v| eval.has_data(instance, v).unwrap_or(false));
+            let involved = all.iter().filter(|v| eval.has_data(instance, v, 0).unwrap_or(false));
             results.insert("involvedViews".into(), json!(involved.collect::<Vec<_>>()));
         }
         if operations.contains_key("involvedContainers") {
@@ -396,4 +469,35 @@ pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         found.push(row);
     }
     Ok(Reply::ok(&json!({ "items": found })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_deleted_takes_so_much_room_and_no_more() {
+        let mut instances = Instances::default();
+        let big = Object::from_iter([("a".to_owned(), json!("x".repeat(1 << 20)))]);
+        for seq in 0..200 {
+            let key = (false, "s".to_owned(), format!("n{seq}"));
+            let properties = BTreeMap::from([("s/c".to_owned(), big.clone())]);
+            let ends = Object::new();
+            instances.bury(Instance {
+                key,
+                seq,
+                version: 1,
+                created: 0,
+                updated: 0,
+                deleted: Some(1),
+                ends,
+                properties,
+            });
+            assert!(instances.gone_bytes <= MAX_GONE_BYTES);
+        }
+        assert!(instances.gone.len() > 20 && instances.gone.values().any(|i| i.seq == 199));
+        let keys: Vec<Key> = instances.gone.keys().cloned().collect();
+        keys.iter().for_each(|key| instances.unbury(key));
+        assert_eq!(instances.gone_bytes, 0);
+    }
 }

@@ -1,12 +1,17 @@
 //! Data modeling: spaces, containers, views, data models and instances.
 
 mod aggregate;
+mod checks;
+mod constraints;
 mod core;
 mod dml;
 mod filter;
+mod hierarchy;
 mod instances;
+mod prepare;
 mod query;
 mod schema;
+mod values;
 mod write;
 
 use crate::generic::Special;
@@ -14,7 +19,8 @@ use crate::generic::Special;
 pub use dml::failed as graphql_failed;
 pub use filter::{Eval, Values};
 pub use instances::{Instance, Instances, Key};
-pub use schema::{SETS, container, need_space, source_name};
+pub use schema::{SETS, need_space, source_name};
+pub use values::record as kept;
 
 pub static SPECIALS: &[&[Special]] = &[
     schema::SPECIALS,

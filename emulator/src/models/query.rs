@@ -62,7 +62,10 @@ fn serve(state: &State, call: &Call, sync: bool) -> Result<Reply> {
         check_sources(&query.eval, &references)?;
         let mut set = query.set(name, 0)?.rows;
         let expression = query.with.get(name).cloned().unwrap_or_default();
-        let limit = limit(&expression)?;
+        let limit = match wanted.get("limit").filter(|l| !l.is_null()) {
+            Some(_) => limit(wanted)?.min(limit(&expression)?),
+            None => limit(&expression)?,
+        };
         let more = if sync {
             let cursor = query.cursors.get(name).and_then(Value::as_str);
             let after = cursor.map(|c| cursor::decode("y", c)).transpose()?;
@@ -168,9 +171,9 @@ impl<'a> Query<'a> {
         Ok(set)
     }
 
-    fn all(&self, edge: bool) -> Vec<&'a Instance> {
+    fn all(&self, edge: bool, filter: Option<&Value>) -> Vec<&'a Instance> {
         let instances = &self.eval.data.instances;
-        let mut rows: Vec<&Instance> = instances.of_type(edge).collect();
+        let mut rows: Vec<&Instance> = instances.listed(edge, filter).collect();
         if self.sync {
             rows.extend(instances.gone.values().filter(|i| i.key.0 == edge));
         }
@@ -189,12 +192,16 @@ impl<'a> Query<'a> {
     fn nodes(&mut self, nodes: &Value, depth: usize) -> Result<Set<'a>> {
         let filter = nodes.get("filter");
         let Some(from) = nodes.get("from").filter(|f| !f.is_null()) else {
-            return Ok(Set { rows: filtered(&self.eval, self.all(false).into_iter(), filter, &[])?, inwards: false });
+            return Ok(Set {
+                rows: filtered(&self.eval, self.all(false, filter).into_iter(), filter, &[])?,
+                inwards: false,
+            });
         };
         let start = self.from(from, depth)?;
         let mut found: Vec<&Instance> = match nodes.get("through").filter(|t| !t.is_null()) {
             Some(through) => {
                 let path = through_path(through)?;
+                self.eval.type_of(&json!(path))?;
                 let inwards = nodes.get("direction").and_then(Value::as_str) == Some("inwards");
                 let targets = |row: &Instance| -> Result<Vec<Value>> {
                     let value = self.eval.value(row, &path)?;
@@ -203,7 +210,7 @@ impl<'a> Query<'a> {
                 let mut found = Vec::new();
                 if inwards {
                     let wanted: Vec<Value> = start.rows.iter().map(|i| i.reference()).collect();
-                    for row in self.all(false) {
+                    for row in self.all(false, filter) {
                         if targets(row)?.iter().any(|t| wanted.contains(t)) {
                             found.push(row);
                         }
@@ -233,7 +240,7 @@ impl<'a> Query<'a> {
     fn edges(&mut self, edges: &Value, depth: usize) -> Result<Set<'a>> {
         let inwards = edges.get("direction").and_then(Value::as_str) == Some("inwards");
         let filter = edges.get("filter");
-        let all = filtered(&self.eval, self.all(true).into_iter(), filter, &[])?;
+        let all = filtered(&self.eval, self.all(true, filter).into_iter(), filter, &[])?;
         let Some(from) = edges.get("from").filter(|f| !f.is_null()) else { return Ok(Set { rows: all, inwards }) };
         let start = self.from(from, depth)?;
         let (near, far) = if inwards { ("endNode", "startNode") } else { ("startNode", "endNode") };
@@ -249,24 +256,23 @@ impl<'a> Query<'a> {
             .iter()
             .map(|i| if i.key.0 { i.ends.get(far).cloned().unwrap_or_default() } else { i.reference() })
             .collect();
-        let passes = |filter: Option<&Value>, node: Option<&Instance>| match (filter.filter(|f| !f.is_null()), node) {
-            (None, _) => Ok(true),
-            (Some(filter), Some(node)) => self.eval.matches(node, filter, 0),
-            (Some(_), None) => Ok(false),
-        };
+        let prepared =
+            |name: &str| edges.get(name).filter(|f| !f.is_null()).map(|f| self.eval.prepared(f, 0)).transpose();
+        let (node_filter, end_filter) = (prepared("nodeFilter")?, prepared("terminationFilter")?);
+        let passes =
+            |filter: &Value, node: Option<&Instance>| node.map_or(Ok(false), |node| self.eval.matches(node, filter, 0));
         for _ in 0..distance.min(MAX_DEPTH as u64 * 20) {
             let mut next = Vec::new();
             for node in &front {
                 let here = by_near.get(&reference_name(node)).map_or(&[][..], Vec::as_slice);
                 for edge in here.iter().take(each) {
                     let target = self.find(edge.ends.get(far));
-                    if !passes(edges.get("nodeFilter"), target)? || !seen.insert(edge.key.clone()) {
+                    if !node_filter.as_ref().map_or(Ok(true), |f| passes(f, target))? || !seen.insert(edge.key.clone())
+                    {
                         continue;
                     }
                     found.push(edge);
-                    let stop = edges.get("terminationFilter").is_some_and(|f| !f.is_null())
-                        && passes(edges.get("terminationFilter"), target)?;
-                    if !stop {
+                    if !end_filter.as_ref().map_or(Ok(false), |f| passes(f, target))? {
                         next.extend(edge.ends.get(far).cloned());
                     }
                 }

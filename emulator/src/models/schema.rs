@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
-use super::core;
+use super::{checks, core};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{Ctx, SET, Set, Special, int, object, page, paging, rows, text};
-use crate::resources::items;
 use crate::resources::table::{Object, name};
+use crate::resources::{items, violations};
 use crate::state::{Data, State};
 
-const SPACES: &str = "models/spaces";
+pub const SPACES: &str = "models/spaces";
 pub const CONTAINERS: &str = "models/containers";
 pub const VIEWS: &str = "models/views";
 pub const MODELS: &str = "models/datamodels";
@@ -26,7 +26,7 @@ pub static SETS: &[Set] = &[
         noun: "spaces",
         key: &["space"],
         numbered: false,
-        ops: "GET:1000:10 apply:100 byids=some:100 drop:100",
+        ops: "apply:100 byids=some:100",
         created: 200,
         make: Some(make_space),
         ..SET
@@ -41,6 +41,8 @@ pub static SETS: &[Set] = &[
         ops: "GET:1000:10 apply:100 byids=some:100 drop:100",
         created: 200,
         make: Some(make_container),
+        // What instances have in it goes along.
+        gone: Some(|ctx, _, row| ctx.data.instances.forget_container(&source_name(row))),
         ..SET
     },
     Set {
@@ -69,6 +71,28 @@ pub static SETS: &[Set] = &[
 ];
 
 pub static SPECIALS: &[Special] = &[
+    ("POST", "models/spaces/delete", |state, call, _| {
+        let list = items(&mut call.object()?, 100)?;
+        let mut data = state.write();
+        let known = |item: &Object| data.table(SPACES).and_then(|t| t.id_of(text(item, "space")));
+        let found: Vec<(i64, &Object)> = list.iter().filter_map(|item| Some((known(item)?, item))).collect();
+        found.iter().try_for_each(|(_, item)| checks::is_empty(&data, text(item, "space")))?;
+        for (id, _) in &found {
+            crate::generic::remove(&mut data, SPACES, *id);
+        }
+        let gone: Vec<Value> = found.iter().map(|(_, item)| json!({"space": item.get("space")})).collect();
+        Ok(Reply::ok(&json!({ "items": gone })))
+    }),
+    ("GET", SPACES, |state, call, _| {
+        let data = state.read();
+        let global = core::spaces().into_iter().filter(|_| call.param("includeGlobal") == Some("true"));
+        let mut body = paging(call)?;
+        if body.get("limit").is_none_or(Value::is_null) {
+            body.insert("limit".into(), json!(10));
+        }
+        let all = rows(&data, SPACES).map(|(_, row)| Value::Object(row.clone())).chain(global);
+        Ok(Reply::ok(&page(&body, 1000, all)?))
+    }),
     ("GET", VIEWS, |state, call, _| versions(state, call, VIEWS)),
     ("GET", MODELS, |state, call, _| versions(state, call, MODELS)),
     ("POST", "models/views/byids", |state, call, _| by_ids(state, call, VIEWS)),
@@ -119,7 +143,8 @@ pub fn need_space(data: &Data, space: &str) -> Result<()> {
     }
 }
 
-fn make_space(_: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
+fn make_space(_: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()> {
+    checks::space(text(row, "space"))?;
     row.insert("isGlobal".into(), json!(false));
     let long: Vec<String> = [("name", 255), ("description", 1024)]
         .iter()
@@ -127,16 +152,13 @@ fn make_space(_: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
         .map(|(field, most)| format!("{field} size must be between 0 and {most}"))
         .collect();
     if long.is_empty() {
+        checks::keep_time(old, row);
         return Ok(());
     }
-    Err(ApiError::bad(format!(
-        "Request had {} constraint violations. Please fix the request and try again. [{}]",
-        long.len(),
-        long.join(", ")
-    )))
+    Err(violations(&long))
 }
 
-fn make_container(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
+fn make_container(ctx: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()> {
     need_space(ctx.data, text(row, "space"))?;
     row.entry("usedFor").or_insert(json!("node"));
     row.insert("isGlobal".into(), json!(false));
@@ -167,6 +189,8 @@ fn make_container(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result
         }
         property.insert("constraintState".into(), json!({"nullability": "current"}));
     }
+    checks::container_row(ctx, old, row)?;
+    checks::keep_time(old, row);
     Ok(())
 }
 
@@ -192,13 +216,21 @@ pub fn container<'a>(data: &'a Data, reference: &Object) -> Option<&'a Object> {
     stored(data, CONTAINERS, PAIR, reference)
 }
 
-fn make_view(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
+fn make_view(ctx: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()> {
     need_space(ctx.data, text(row, "space"))?;
-    for parent in row.get("implements").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
-        if stored(ctx.data, VIEWS, VERSIONED, parent).is_none() {
-            return Err(ApiError::bad(format!("View {} that is implemented does not exist", source_name(parent))));
+    checks::view_name(row)?;
+    for parent in checks::references(row.get("implements")) {
+        if stored(ctx.data, VIEWS, VERSIONED, &parent).is_none() && !checks::in_batch(ctx, &parent, VERSIONED) {
+            return Err(ApiError::bad(format!("View {} that is implemented does not exist", source_name(&parent))));
         }
     }
+    checks::not_its_own_parent(ctx, row, |view| {
+        let implements = |view: &Object| checks::references(view.get("implements"));
+        if view.contains_key("implements") {
+            return implements(view);
+        }
+        stored(ctx.data, VIEWS, VERSIONED, view).map_or_else(Vec::new, implements)
+    })?;
     let properties = row.entry("properties").or_insert(json!({})).as_object_mut();
     for (name, property) in properties.into_iter().flatten() {
         let known = mapped(property).map(|(_, field)| {
@@ -222,6 +254,7 @@ fn make_view(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> 
             }
         }
     }
+    checks::keep_time(old, row);
     Ok(())
 }
 
@@ -254,7 +287,9 @@ fn full_view(data: &Data, view: &Object, inherited: bool) -> Object {
             && let Some(container) = container(data, reference)
         {
             containers.insert(key, json!({"type": "container", "space": reference.get("space"), "externalId": reference.get("externalId")}));
-            used_for = used_for.take().or_else(|| container.get("usedFor").cloned());
+            // The narrowest of them.
+            let own = container.get("usedFor").filter(|u| *u != "all" || used_for.is_none());
+            used_for = own.cloned().or(used_for.take());
             let mut whole = object(container.get("properties").and_then(|p| p.get(field)).cloned().unwrap_or_default());
             let own = object(property.clone());
             if let (Some(Value::Object(ty)), Some(source)) = (whole.get_mut("type"), own.get("source")) {
@@ -285,6 +320,8 @@ pub struct ViewMap {
     pub fields: HashMap<String, (String, String)>,
     pub containers: Vec<String>,
     pub definitions: Object,
+    /// What the view lets through, if that is not everything with data.
+    pub filter: Option<Value>,
 }
 
 /// None where there is no such view.
@@ -296,7 +333,8 @@ pub fn view_map(data: &Data, reference: &Object) -> Option<ViewMap> {
     let mut containers: Vec<String> = fields.values().map(|(c, _)| c.clone()).collect();
     containers.sort();
     containers.dedup();
-    Some(ViewMap { fields, containers, definitions })
+    let filter = view.get("filter").filter(|f| !f.is_null()).cloned();
+    Some(ViewMap { fields, containers, definitions, filter })
 }
 
 /// All views, as references.
@@ -306,11 +344,16 @@ pub fn views(data: &Data) -> impl Iterator<Item = Object> + use<'_> {
     })
 }
 
-fn make_model(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
+fn make_model(ctx: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()> {
     need_space(ctx.data, text(row, "space"))?;
+    checks::external_id("a data model", row)?;
+    checks::version("a data model", row)?;
     row.insert("isGlobal".into(), json!(false));
-    let Some(Value::Array(views)) = row.get_mut("views") else { return Ok(()) };
+    let Value::Array(views) = row.entry("views").or_insert(json!([])) else {
+        return Err(ApiError::bad("views must be a list"));
+    };
     let mut references = Vec::new();
+    ctx.batch = views.iter().map(|view| object(view.clone())).collect();
     for view in views.drain(..) {
         let mut view = object(view);
         let reference = json!({"type": "view", "space": view.get("space"), "externalId": view.get("externalId"), "version": view.get("version")});
@@ -330,6 +373,7 @@ fn make_model(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()>
         references.push(reference);
     }
     *views = references;
+    checks::keep_time(old, row);
     Ok(())
 }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::filter::Eval;
+use super::filter::{Eval, Values as _};
 use super::instances::{Instance, Key, key};
 use super::schema::{container, need_space, source_name};
+use super::{constraints, hierarchy, values};
 use crate::areas::file_nodes;
 use crate::areas::units;
 use crate::call::{Call, Reply};
 use crate::datapoints::nodes;
 use crate::error::{ApiError, Result};
-use crate::generic::{int, object};
+use crate::generic::{int, object, text};
 use crate::resources::table::Object;
 use crate::resources::{flag, items};
 use crate::state::{Data, State, now_ms};
@@ -27,18 +28,21 @@ pub fn apply(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     };
     let mut data = state.write();
     let (answers, changed) = prepare(&data, &body, &list, now_ms())?;
+    let deletes: Vec<Object> = deletes.into_iter().map(object).collect();
+    check_spaces(&data, &deletes)?;
     let bytes = changed.values().map(Instance::weight).sum();
     let fresh = changed.keys().filter(|k| !data.instances.all.contains_key(*k)).count();
     data.reserve(fresh as u64, bytes)?;
+    let keys: Vec<Key> = changed.keys().cloned().collect();
     for (key, instance) in changed {
-        data.instances.gone.remove(&key);
+        data.instances.unbury(&key);
         if let Some(old) = store(&mut data, key.clone(), instance) {
             data.release(0, old.weight());
         }
         nodes::stored(&mut data, &key);
         file_nodes::stored(&mut data, &key);
     }
-    let deletes: Vec<Object> = deletes.into_iter().map(object).collect();
+    hierarchy::stored(&mut data, &keys);
     let deleted = remove(&mut data, &deletes)?;
     Ok(Reply::ok(&json!({"items": answers, "deleted": deleted})))
 }
@@ -62,6 +66,8 @@ fn fresh(key: Key, now: i64) -> Instance {
     }
 }
 
+const MAX_EXTERNAL_ID: usize = 256;
+
 type Changes = BTreeMap<Key, Instance>;
 
 /// The answers, and the instances as they will be.
@@ -77,6 +83,9 @@ fn prepare(data: &Data, body: &Object, list: &[Object], now: i64) -> Result<(Vec
     for item in list {
         let key = key(item)?;
         need_space(data, &key.1)?;
+        if key.2.is_empty() || key.2.chars().count() > MAX_EXTERNAL_ID {
+            return Err(ApiError::bad(format!("externalId must have between 1 and {MAX_EXTERNAL_ID} characters")));
+        }
         if !named.insert(key.clone()) {
             return Err(ApiError::bad(format!("Duplicated in the request: {}:{}", key.1, key.2)));
         }
@@ -102,6 +111,7 @@ fn prepare(data: &Data, body: &Object, list: &[Object], now: i64) -> Result<(Vec
             &[("startNode", flag(body, "autoCreateStartNodes")?), ("endNode", flag(body, "autoCreateEndNodes")?)];
         for (field, create) in ends.iter().filter(|_| key.0) {
             let node = item.get(*field).cloned().ok_or_else(|| crate::generic::missing_field(field))?;
+            let node = values::kept(field, &json!({"type": "direct"}), &node)?;
             targets.push((node.clone(), *create));
             new.ends.insert((*field).into(), node);
         }
@@ -109,11 +119,12 @@ fn prepare(data: &Data, body: &Object, list: &[Object], now: i64) -> Result<(Vec
             return Err(crate::generic::missing_field("type"));
         }
         if let Some(ty) = item.get("type").filter(|t| !t.is_null()) {
-            new.ends.insert("type".into(), ty.clone());
+            let ty = values::kept("type", &json!({"type": "direct"}), ty)?;
             targets.push((ty.clone(), create_targets));
+            new.ends.insert("type".into(), ty);
         }
         for source in item.get("sources").and_then(Value::as_array).into_iter().flatten() {
-            fill(&eval, &mut new, source, replace, &mut targets, create_targets)?;
+            fill(&eval, &mut new, source, replace, &changes, &mut targets, create_targets)?;
         }
         for (reference, create) in targets {
             target(data, &mut changes, &named, &reference, create, now)?;
@@ -129,6 +140,7 @@ fn prepare(data: &Data, body: &Object, list: &[Object], now: i64) -> Result<(Vec
         }
         answers.push(answer(&new, modified));
     }
+    constraints::check(data, &changes)?;
     Ok((answers, changes))
 }
 
@@ -182,6 +194,7 @@ fn fill(
     new: &mut Instance,
     source: &Value,
     replace: bool,
+    changes: &Changes,
     targets: &mut Vec<(Value, bool)>,
     create: bool,
 ) -> Result<()> {
@@ -203,21 +216,22 @@ fn fill(
     } else {
         by_container.insert(source_name(reference), given);
     }
-    for (name, values) in by_container {
+    for (name, given) in by_container {
         let (space, external) = name.split_once('/').unwrap_or(("", &name));
         let definition = container(eval.data, &object(json!({"space": space, "externalId": external})));
         let definition = definition.ok_or_else(|| ApiError::bad(format!("Container {name} does not exist")))?;
+        let (used_for, kind) = (text(definition, "usedFor"), if new.key.0 { "edge" } else { "node" });
+        if used_for != "all" && used_for != kind {
+            return Err(ApiError::bad(format!("Container {name} is used for {used_for}, not for a {kind}")));
+        }
         let fields = definition.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        let there = new.properties.contains_key(&name);
+        let old = new.properties.get(&name).cloned();
         // A view touches the containers whose properties are given.
-        if values.is_empty() && !there && fields.values().any(|f| f.get("nullable") == Some(&json!(false))) {
+        if given.is_empty() && old.is_none() && fields.values().any(|f| f.get("nullable") == Some(&json!(false))) {
             continue;
         }
-        let row = new.properties.entry(name.clone()).or_default();
-        if replace {
-            row.clear();
-        }
-        for (field, value) in values {
+        let mut row = old.clone().filter(|_| !replace).unwrap_or_default();
+        for (field, value) in given {
             let known = fields
                 .get(&field)
                 .ok_or_else(|| ApiError::bad(format!("Unknown property {field} of container {name}")))?;
@@ -226,7 +240,7 @@ fn fill(
                 continue;
             }
             let ty = known.get("type").cloned().unwrap_or_default();
-            check(&field, &ty, &value)?;
+            let value = values::kept(&field, &ty, &value)?;
             if ty.get("type").and_then(Value::as_str) == Some("direct") {
                 let all = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
                 targets.extend(all.into_iter().map(|t| (t, create)));
@@ -234,43 +248,46 @@ fn fill(
             row.insert(field, value);
         }
         for (field, known) in &fields {
+            let is = |what: &str| known.get(what) == Some(&json!(true));
+            let before = old.as_ref().and_then(|old| old.get(field));
+            if is("immutable") && before.is_some() && before != row.get(field) {
+                return Err(ApiError::bad(format!("Property {field} of container {name} is immutable")));
+            }
             if row.contains_key(field) {
                 continue;
             }
-            if let Some(default) = known.get("defaultValue").filter(|v| !v.is_null() && !there) {
+            if let Some(default) = known.get("defaultValue").filter(|v| !v.is_null() && (old.is_none() || replace)) {
                 row.insert(field.clone(), default.clone());
-            } else if known.get("nullable") == Some(&json!(false)) && known.get("autoIncrement") != Some(&json!(true)) {
+            } else if is("autoIncrement") {
+                let next = before.cloned().unwrap_or_else(|| next(eval, changes, &name, field));
+                row.insert(field.clone(), next);
+            } else if known.get("nullable") == Some(&json!(false)) {
                 return Err(ApiError::bad(format!("Property {field} of container {name} must have a value")));
             }
         }
+        new.properties.insert(name, row);
     }
     Ok(())
 }
 
-fn check(field: &str, ty: &Value, value: &Value) -> Result<()> {
-    let name = ty.get("type").and_then(Value::as_str).unwrap_or("");
-    let fits = |v: &Value| match name {
-        "text" | "timestamp" | "date" | "timeseries" | "file" | "sequence" | "enum" => v.is_string(),
-        "boolean" => v.is_boolean(),
-        "int32" => v.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
-        "int64" => v.is_i64() || v.is_u64(),
-        "float32" | "float64" => v.is_number(),
-        "direct" => v.get("space").is_some_and(Value::is_string) && v.get("externalId").is_some_and(Value::is_string),
-        _ => true,
-    };
-    let list = ty.get("list").and_then(Value::as_bool) == Some(true);
-    let right = if list { value.as_array().is_some_and(|l| l.iter().all(fits)) } else { fits(value) };
-    if right {
-        return Ok(());
-    }
-    let what = if list { format!("a list of {name}") } else { name.to_owned() };
-    Err(ApiError::bad(format!("Invalid value for property {field}: expected {what}")))
+/// One more than the highest value that there is.
+fn next(eval: &Eval, changes: &Changes, container: &str, field: &str) -> Value {
+    let all = changes.values().chain(eval.data.instances.all.values());
+    let highest = all.filter_map(|i| i.in_container(container, field)?.as_i64()).max();
+    json!(highest.unwrap_or(0).saturating_add(1))
 }
 
 pub fn delete(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     let list = items(&mut call.object()?, 1000)?;
-    let deleted = remove(&mut state.write(), &list)?;
+    let mut data = state.write();
+    check_spaces(&data, &list)?;
+    let deleted = remove(&mut data, &list)?;
     Ok(Reply::ok(&json!({ "items": deleted })))
+}
+
+/// What is deleted need not be there, but its space has to.
+fn check_spaces(data: &Data, list: &[Object]) -> Result<()> {
+    list.iter().try_for_each(|item| need_space(data, crate::generic::need(item, "space")?))
 }
 
 /// Edges of a node that goes, go too. Answers with what was there.
@@ -295,7 +312,7 @@ fn remove(data: &mut Data, list: &[Object]) -> Result<Vec<Value>> {
             data.release(1, old.weight());
             nodes::removed(data, &key);
             file_nodes::removed(data, &key);
-            data.instances.gone.insert(key, old);
+            data.instances.bury(old);
         }
     }
     Ok(deleted)

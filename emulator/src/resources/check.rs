@@ -3,6 +3,7 @@
 use serde_json::{Number, Value, json};
 
 use super::kinds::{Field, Kind, Type};
+use super::special::END_TYPES;
 use super::table::Object;
 use crate::error::{ApiError, Result};
 
@@ -34,6 +35,15 @@ pub fn incoming(kind: &Kind, item: &Object) -> Result<Object> {
     Ok(out)
 }
 
+/// What the service says of fields that are not as they have to be.
+pub fn violations(what: &[String]) -> ApiError {
+    ApiError::bad(format!(
+        "Request had {} constraint violations. Please fix the request and try again. [{}]",
+        what.len(),
+        what.join(", ")
+    ))
+}
+
 /// The value in its stored form, or why it does not fit.
 pub fn checked(field: &Field, value: &Value) -> Result<Value> {
     let name = field.name;
@@ -42,10 +52,13 @@ pub fn checked(field: &Field, value: &Value) -> Result<Value> {
         (Type::Text(max), Value::String(text)) => {
             let length = text.chars().count();
             if length > max {
-                return Err(ApiError::bad(format!("Field {name} is too long: {length} characters, at most {max}")));
+                return Err(violations(&[format!(
+                    "{name} size must be between {} and {max}",
+                    u8::from(field.required)
+                )]));
             }
             if field.required && length == 0 {
-                return Err(ApiError::bad(format!("Field {name} must not be empty")));
+                return Err(violations(&[format!("{name} size must be between 1 and {max}")]));
             }
             Ok(value.clone())
         }
@@ -55,11 +68,11 @@ pub fn checked(field: &Field, value: &Value) -> Result<Value> {
         (Type::Float, Value::Number(_)) | (Type::Bool, Value::Bool(_)) => Ok(value.clone()),
         (Type::Float, _) => Err(wrong("a number")),
         (Type::Bool, _) => Err(wrong("true or false")),
-        (Type::StringMap, Value::Object(map)) => {
-            metadata(name, map)?;
+        (Type::StringMap(value_most, most), Value::Object(map)) => {
+            metadata(name, map, value_most, most)?;
             Ok(value.clone())
         }
-        (Type::StringMap, _) => Err(wrong("a map of strings")),
+        (Type::StringMap(..), _) => Err(wrong("a map of strings")),
         (Type::Ids, Value::Array(items)) if items.iter().all(|v| v.as_i64().is_some()) => Ok(value.clone()),
         (Type::Ids, _) => Err(wrong("a list of integers")),
         (Type::Labels, Value::Array(items)) => {
@@ -74,16 +87,50 @@ pub fn checked(field: &Field, value: &Value) -> Result<Value> {
     }
 }
 
-pub fn metadata(name: &str, map: &Object) -> Result<()> {
+fn metadata(name: &str, map: &Object, value_most: usize, most: usize) -> Result<()> {
     if map.len() > MAX_METADATA_ENTRIES {
         return Err(ApiError::bad(format!("Field {name} holds at most {MAX_METADATA_ENTRIES} entries")));
     }
+    let mut bytes = 0;
     for (key, value) in map {
         if key.len() > MAX_METADATA_KEY {
             return Err(ApiError::bad(format!("A key of {name} is longer than {MAX_METADATA_KEY} bytes")));
         }
-        if !value.is_string() {
+        let Some(text) = value.as_str() else {
             return Err(ApiError::bad(format!("Invalid value for field {name}.{key}: expected a string")));
+        };
+        if text.len() > value_most {
+            return Err(ApiError::bad(format!("The value of {name}.{key} is longer than {value_most} bytes")));
+        }
+        bytes += key.len() + text.len();
+    }
+    if bytes > most {
+        return Err(ApiError::bad(format!("Field {name} holds at most {most} bytes, has {bytes}")));
+    }
+    Ok(())
+}
+
+/// What the fields of an item have to be together.
+pub fn together(kind: &Kind, item: &Object) -> Result<()> {
+    let number = |name: &str| item.get(name).and_then(Value::as_f64);
+    if matches!(kind.path, "events" | "relationships") {
+        let (start, end) = (number("startTime"), number("endTime"));
+        if start.is_some_and(|t| t < 0.0) || end.is_some_and(|t| t < 0.0) {
+            return Err(ApiError::bad("startTime and endTime must not be negative"));
+        }
+        if start.zip(end).is_some_and(|(start, end)| start > end) {
+            return Err(ApiError::bad("startTime must not be after endTime"));
+        }
+    }
+    if kind.path == "relationships" {
+        if number("confidence").is_some_and(|c| !(0.0..=1.0).contains(&c)) {
+            return Err(ApiError::bad("confidence must be between 0 and 1"));
+        }
+        for end in ["sourceType", "targetType"] {
+            let ty = item.get(end).and_then(Value::as_str).unwrap_or("");
+            if !END_TYPES.contains(&ty) {
+                return Err(ApiError::bad(format!("{end} must be one of {}, was '{ty}'", END_TYPES.join(", "))));
+            }
         }
     }
     Ok(())

@@ -4,27 +4,39 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::advanced;
-use super::kinds::{Kind, Test};
+use super::kinds::{Kind, Test, Type};
 use super::special;
 use super::table::Object;
+use super::{advanced, limits};
 use crate::error::{ApiError, Result};
 use crate::state::Data;
 
 enum Prepared {
     Equals(&'static str, Value),
     AnyOf(&'static str, Vec<Value>),
-    Range { field: &'static str, min: Option<f64>, max: Option<f64>, is_null: Option<bool> },
+    Range {
+        field: &'static str,
+        min: Option<f64>,
+        max: Option<f64>,
+        is_null: Option<bool>,
+    },
     Prefix(&'static str, String),
     Metadata(Object),
-    Labels { all: bool, names: Vec<String> },
+    Labels {
+        all: bool,
+        names: Vec<String>,
+    },
     Ids(&'static str, HashSet<i64>),
     Roots(HashSet<i64>),
     RootsOf(&'static str, HashSet<i64>),
     IsRoot(bool),
-    ActiveAt { min: f64, max: f64 },
+    ActiveAt {
+        min: f64,
+        max: f64,
+    },
     EitherEnd(Vec<(Option<String>, Option<String>)>),
-    Advanced(advanced::Node),
+    /// With metadata in any case, or as it is written.
+    Advanced(advanced::Node, bool),
 }
 
 pub struct Matcher<'a> {
@@ -42,13 +54,17 @@ impl<'a> Matcher<'a> {
                     let Some(known) = kind.filters.iter().find(|f| f.key == key) else {
                         return Err(ApiError::bad(format!("Unknown filter field for {}: {key}", kind.noun)));
                     };
-                    tests.push(prepare(data, key, known.test, value)?);
+                    tests.push(prepare(data, kind, key, known.test, value)?);
                 }
             }
             Some(_) => return Err(ApiError::bad("filter must be an object")),
         }
         if let Some(value) = advanced.filter(|v| !v.is_null()) {
-            tests.push(Prepared::Advanced(advanced::parse(value, 0)?));
+            advanced::parse(value, 0)?;
+            limits::filter(kind, value)?;
+            let fold = kind.path == "events";
+            let value = if fold { limits::folded(value) } else { value.clone() };
+            tests.push(Prepared::Advanced(advanced::parse(&value, 0)?, fold));
         }
         Ok(Self { data, tests })
     }
@@ -107,7 +123,14 @@ impl<'a> Matcher<'a> {
                 ends.iter()
                     .any(|end| is("sourceType", "sourceExternalId", end) || is("targetType", "targetExternalId", end))
             }
-            Prepared::Advanced(node) => node.matches(row),
+            Prepared::Advanced(node, fold) => match row.get("metadata").filter(|_| *fold) {
+                None => node.matches(row),
+                Some(metadata) => {
+                    let mut row = row.clone();
+                    row.insert("metadata".into(), limits::lower(metadata, false));
+                    node.matches(&row)
+                }
+            },
         }
     }
 }
@@ -124,12 +147,16 @@ fn ids_in(row: &Object, id: i64, field: &str) -> Vec<i64> {
     }
 }
 
-fn prepare(data: &Data, key: &str, test: Test, value: &Value) -> Result<Prepared> {
+fn prepare(data: &Data, kind: &Kind, key: &str, test: Test, value: &Value) -> Result<Prepared> {
     let wrong = |what: &str| ApiError::bad(format!("Invalid value for filter {key}: expected {what}"));
     let list = || value.as_array().filter(|l| !l.is_empty()).ok_or_else(|| wrong("a list that is not empty"));
     let number = |name: &str| value.get(name).and_then(Value::as_f64);
     Ok(match test {
-        Test::Equals(field) => Prepared::Equals(field, value.clone()),
+        Test::Equals(field) => match kind.field(field).map(|f| f.ty) {
+            Some(Type::Text(_)) if !value.is_string() => return Err(wrong("a string")),
+            Some(Type::Bool) if !value.is_boolean() => return Err(wrong("true or false")),
+            _ => Prepared::Equals(field, value.clone()),
+        },
         Test::AnyOf(field) => {
             let mut values = list()?.clone();
             if field.ends_with("Type") {
@@ -141,11 +168,18 @@ fn prepare(data: &Data, key: &str, test: Test, value: &Value) -> Result<Prepared
             if !value.is_object() {
                 return Err(wrong("an object with min and max"));
             }
+            let bounds = ["min", "max"].map(|name| value.get(name).filter(|v| !v.is_null()));
+            if bounds.into_iter().flatten().any(|v| !v.is_number()) {
+                return Err(wrong("numbers as min and max"));
+            }
             let is_null = value.get("isNull").and_then(Value::as_bool);
             Prepared::Range { field, min: number("min"), max: number("max"), is_null }
         }
         Test::Prefix(field) => Prepared::Prefix(field, value.as_str().ok_or_else(|| wrong("a string"))?.to_owned()),
-        Test::Metadata => Prepared::Metadata(value.as_object().ok_or_else(|| wrong("an object"))?.clone()),
+        Test::Metadata => {
+            let map = value.as_object().filter(|m| m.values().all(Value::is_string));
+            Prepared::Metadata(map.ok_or_else(|| wrong("an object of strings"))?.clone())
+        }
         Test::Labels => {
             let all = value.get("containsAll").is_some();
             let labels = value.get(if all { "containsAll" } else { "containsAny" }).and_then(Value::as_array);

@@ -7,8 +7,8 @@ pub enum Type {
     Int,
     Float,
     Bool,
-    /// String to string.
-    StringMap,
+    /// String to string: most bytes of a value, and of all together.
+    StringMap(usize, usize),
     /// List of integers.
     Ids,
     /// List of `{"externalId": …}` naming existing labels.
@@ -16,6 +16,10 @@ pub enum Type {
     /// Anything: kept as it is.
     Json,
 }
+
+const USUAL_METADATA: Type = Type::StringMap(10_240, 10_240);
+const EVENT_METADATA: Type = Type::StringMap(128_000, 200_000);
+const SERIES_METADATA: Type = Type::StringMap(10_000, 10_000);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -136,7 +140,7 @@ pub const KINDS: &[Kind] = &[
             text("name", 255),
             field("isString", Type::Bool).fixed().default_to(false),
             field("isStep", Type::Bool).default_to(false),
-            field("metadata", Type::StringMap),
+            field("metadata", SERIES_METADATA),
             text("unit", 32),
             text("unitExternalId", 64),
             field("assetId", Type::Int),
@@ -183,7 +187,7 @@ pub const KINDS: &[Kind] = &[
             text("parentExternalId", 255),
             text("description", 500),
             field("dataSetId", Type::Int),
-            field("metadata", Type::StringMap),
+            field("metadata", USUAL_METADATA),
             text("source", 128),
             field("labels", Type::Labels),
             field("geoLocation", Type::Json),
@@ -226,7 +230,7 @@ pub const KINDS: &[Kind] = &[
             text("type", 64),
             text("subtype", 64),
             text("description", 500),
-            field("metadata", Type::StringMap),
+            field("metadata", EVENT_METADATA),
             field("assetIds", Type::Ids),
             text("source", 128),
         ],
@@ -262,7 +266,7 @@ pub const KINDS: &[Kind] = &[
             text("externalId", 255),
             text("name", 50),
             text("description", 500),
-            field("metadata", Type::StringMap),
+            field("metadata", USUAL_METADATA),
             field("writeProtected", Type::Bool).default_to(false),
         ],
         filters: &[
@@ -345,7 +349,7 @@ pub const KINDS: &[Kind] = &[
             text("name", 255),
             text("description", 1000),
             field("assetId", Type::Int),
-            field("metadata", Type::StringMap),
+            field("metadata", SERIES_METADATA),
             field("columns", Type::Json).required(),
             field("dataSetId", Type::Int),
         ],
@@ -381,7 +385,7 @@ pub const KINDS: &[Kind] = &[
             text("directory", 512),
             text("source", 128),
             text("mimeType", 256),
-            field("metadata", Type::StringMap),
+            field("metadata", USUAL_METADATA),
             field("assetIds", Type::Ids),
             field("dataSetId", Type::Int),
             field("sourceCreatedTime", Type::Int),

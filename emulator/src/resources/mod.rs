@@ -4,6 +4,7 @@ mod advanced;
 mod check;
 mod filters;
 pub mod kinds;
+mod limits;
 mod read;
 mod special;
 pub mod table;
@@ -18,7 +19,7 @@ use kinds::{Kind, Special};
 use table::Object;
 
 pub use advanced::{Node, compare, parse as parse_filter};
-pub use check::{flag, items};
+pub use check::{flag, items, violations};
 pub use read::{aggregate_rows, order, sort_keys};
 pub use write::{create, references, update};
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::advanced::{compare, lookup, parse, path};
 use super::filters::Matcher;
 use super::kinds::Kind;
+use super::limits;
 use super::special;
 use super::table::{Object, Table};
 use super::write::resolve;
@@ -62,6 +63,7 @@ pub fn list(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let matcher = Matcher::new(data, kind, body.get("filter"), body.get("advancedFilter"))?;
     let aggregates = wanted_aggregates(body);
     let after = body.get("cursor").and_then(Value::as_str).filter(|c| !c.is_empty());
+    limits::sort(kind, body)?;
     let sorted = sort_keys(body)?;
     let Some(table) = data.table(kind.path) else { return Ok(json!({ "items": [] })) };
     let listed = table.listed();
@@ -199,6 +201,9 @@ pub fn search(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
 
 pub fn aggregate(data: &Data, kind: &Kind, body: &Object) -> Result<Value> {
     let matcher = Matcher::new(data, kind, body.get("filter"), body.get("advancedFilter"))?;
+    if let Some(property) = body.get("properties").and_then(|p| p.pointer("/0/property")) {
+        limits::known(kind, Some(property))?;
+    }
     let listed = data.table(kind.path).map(Table::listed);
     let all = listed.iter().flat_map(|rows| rows.iter());
     let rows = all.filter(|(id, row)| matcher.matches(**id, &row.value)).map(|(_, row)| &row.value);

@@ -10,7 +10,7 @@ use crate::error::{ApiError, Result};
 use crate::state::Data;
 
 /// The ends a relationship can have, as they are answered however they were written.
-const END_TYPES: [&str; 5] = ["asset", "timeSeries", "sequence", "event", "file"];
+pub const END_TYPES: [&str; 5] = ["asset", "timeSeries", "sequence", "event", "file"];
 
 /// Brings a row into the form it is kept in.
 pub fn tidy(value: &mut Object) {
@@ -54,6 +54,7 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
                 for (n, column) in columns.iter_mut().enumerate() {
                     dress_column(column, n + 1, now)?;
                 }
+                once(columns)?;
             }
             Ok(())
         }
@@ -69,6 +70,9 @@ pub fn before_create(data: &Data, kind: &Kind, fresh: &mut [Object], first: i64,
 fn dress_column(column: &mut Value, id: usize, now: i64) -> Result<()> {
     let Value::Object(map) = column else { return Err(ApiError::bad("Every column must be an object")) };
     let kind = map.get("valueType").and_then(Value::as_str).unwrap_or("DOUBLE").to_uppercase();
+    if !["DOUBLE", "LONG", "STRING"].contains(&kind.as_str()) {
+        return Err(ApiError::bad(format!("valueType of a column must be DOUBLE, LONG or STRING, was {kind}")));
+    }
     map.insert("valueType".into(), json!(kind));
     map.insert("id".into(), json!(id));
     map.insert("createdTime".into(), json!(now));
@@ -76,24 +80,35 @@ fn dress_column(column: &mut Value, id: usize, now: i64) -> Result<()> {
     Ok(())
 }
 
+/// No name is there more than once.
+fn once(columns: &[Value]) -> Result<()> {
+    let mut seen = HashSet::new();
+    let names = columns.iter().filter_map(|c| c.get("externalId")?.as_str());
+    let twice: Vec<Value> = names.filter(|n| !seen.insert(*n)).map(|n| json!({ "externalId": n })).collect();
+    if twice.is_empty() { Ok(()) } else { Err(ApiError::duplicated(400, "Duplicated columns", twice)) }
+}
+
 /// `columns` of a sequence is updated by add, remove and modify.
 pub fn modify_columns(value: &mut Object, change: &Object) -> Result<()> {
     let now = value.get("lastUpdatedTime").and_then(Value::as_i64).unwrap_or(0);
     let Some(Value::Array(columns)) = value.get_mut("columns") else { return Ok(()) };
-    for gone in change.get("remove").and_then(Value::as_array).into_iter().flatten() {
-        columns.retain(|c| c.get("externalId") != gone.get("externalId"));
+    let place = |columns: &[Value], item: &Value| {
+        let found = columns.iter().position(|c| c.get("externalId") == item.get("externalId"));
+        found.ok_or_else(|| ApiError::missing("Columns not found", vec![json!({"externalId": item.get("externalId")})]))
+    };
+    let all = |what: &str| change.get(what).and_then(Value::as_array).into_iter().flatten();
+    for gone in all("remove") {
+        columns.remove(place(columns, gone)?);
     }
-    for new in change.get("add").and_then(Value::as_array).into_iter().flatten() {
+    for new in all("add") {
         let mut column = new.clone();
         let last = columns.iter().filter_map(|c| c.get("id")?.as_u64()).max().unwrap_or(0);
         dress_column(&mut column, last as usize + 1, now)?;
         columns.push(column);
     }
-    for item in change.get("modify").and_then(Value::as_array).into_iter().flatten() {
-        let wanted = item.get("externalId");
-        let column = columns.iter_mut().filter_map(Value::as_object_mut).find(|c| c.get("externalId") == wanted);
-        let column =
-            column.ok_or_else(|| ApiError::missing("Columns not found", vec![json!({"externalId": wanted})]))?;
+    for item in all("modify") {
+        let at = place(columns, item)?;
+        let Some(Value::Object(column)) = columns.get_mut(at) else { continue };
         for (name, change) in item.get("update").and_then(Value::as_object).into_iter().flatten() {
             if !["description", "externalId", "name", "metadata"].contains(&name.as_str()) {
                 return Err(ApiError::bad(format!("{name} of a column cannot be modified")));
@@ -102,7 +117,10 @@ pub fn modify_columns(value: &mut Object, change: &Object) -> Result<()> {
         }
         column.insert("lastUpdatedTime".into(), json!(now));
     }
-    Ok(())
+    if columns.is_empty() {
+        return Err(ApiError::bad("A sequence has at least one column"));
+    }
+    once(columns)
 }
 
 /// Gives every new asset its parentId and rootId. Parents may be in the same request, in any order.
@@ -281,6 +299,9 @@ pub fn before_delete(data: &Data, kind: &Kind, ids: Vec<i64>, recursive: bool) -
 
 /// Called when a row was made or changed.
 pub fn after_put(data: &mut Data, kind: &Kind, id: i64) {
+    if kind.special == Special::Sequence {
+        crate::areas::sequence_rows::forget_columns(data, id);
+    }
     if kind.special == Special::TimeSeries {
         crate::datapoints::changes::changed(data, id);
     }

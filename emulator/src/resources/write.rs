@@ -19,6 +19,7 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
     for item in items {
         let mut value = check::incoming(kind, item)?;
         special::tidy(&mut value);
+        check::together(kind, &value)?;
         if let Some(text) = external_id(&value) {
             if !seen.insert(text.to_owned()) {
                 twice.push(json!({ "externalId": text }));
@@ -123,6 +124,15 @@ fn capitalized(text: &str) -> String {
 }
 
 pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) -> Result<Vec<Value>> {
+    // What is wrong in itself is told before what is not there.
+    for item in items {
+        let changes = item.get("update").and_then(Value::as_object);
+        for (name, change) in changes.into_iter().flatten() {
+            if let (Some(field), Some(new)) = (kind.field(name), change.get("set").filter(|v| !v.is_null())) {
+                check::checked(field, new)?;
+            }
+        }
+    }
     let ids = resolve(data, kind, items, false)?;
     let mut changed: Vec<(i64, Object)> = Vec::with_capacity(items.len());
     let mut taken: HashSet<String> = HashSet::new();
@@ -149,6 +159,7 @@ pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         }
         value.insert("lastUpdatedTime".into(), json!(now));
         special::tidy(&mut value);
+        check::together(kind, &value)?;
         changed.push((*id, value));
     }
     if !conflicts.is_empty() {
@@ -191,7 +202,7 @@ fn apply(kind: &Kind, value: &mut Object, name: &str, change: &Value) -> Result<
         return Ok(());
     }
     match field.ty {
-        Type::StringMap => {
+        Type::StringMap(..) => {
             let mut map = value.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
             for key in change.get("remove").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
                 map.remove(key);
@@ -199,8 +210,7 @@ fn apply(kind: &Kind, value: &mut Object, name: &str, change: &Value) -> Result<
             for (key, new) in change.get("add").and_then(Value::as_object).into_iter().flatten() {
                 map.insert(key.clone(), new.clone());
             }
-            check::metadata(name, &map)?;
-            value.insert(name.into(), Value::Object(map));
+            value.insert(name.into(), check::checked(field, &Value::Object(map))?);
         }
         Type::Ids | Type::Labels => {
             let mut list = value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();

@@ -87,6 +87,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         subscription::cognite_subscription_free,
     ]
     unsafe extern "C" fn(_, _) -> _: [
+        client::cognite_client_check_login,
         columns::cognite_columns_count,
         columns::cognite_columns_info,
         columns::cognite_columns_item,
@@ -95,6 +96,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
         columns::cognite_columns_timestamps,
         columns::cognite_columns_validity,
         concurrency::cognite_global_get_concurrency,
+        global::cognite_global_get_default_config,
         global_values::cognite_global_get_proxy,
         global_values::cognite_global_get_status_forcelist,
         global_threads::cognite_global_get_thread_name_prefix,
@@ -125,6 +127,7 @@ pub const FUNCTIONS: &[(&str, &dyn Callable)] = functions! {
     unsafe extern "C" fn(_, _, _) -> _: [
         client::cognite_client_authorization,
         client::cognite_client_authorization_async,
+        client::cognite_client_check_login_async,
         client::cognite_client_config,
         metrics::cognite_client_metrics,
         metrics::cognite_client_metrics_prometheus,

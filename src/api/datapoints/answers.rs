@@ -11,7 +11,8 @@ use crate::error::{Cause, Error, Status};
 
 pub(super) const PROTOBUF: &str = "application/protobuf";
 
-pub(super) fn body(readings: &[Reading], asked: &[Asked], ignore_unknown: bool) -> Value {
+/// `ignore_unknown`: `None` where it is known that the series exist, as they were read from before.
+pub(super) fn body(readings: &[Reading], asked: &[Asked], ignore_unknown: Option<bool>) -> Value {
     let item = |a: &Asked| {
         let mut item = Map::new();
         if let Some(Query { key, also, .. }) = readings.get(a.series).map(|r| &r.query) {
@@ -29,7 +30,12 @@ pub(super) fn body(readings: &[Reading], asked: &[Asked], ignore_unknown: bool) 
         }
         Value::Object(item)
     };
-    json!({"items": asked.iter().map(item).collect::<Vec<_>>(), "ignoreUnknownIds": ignore_unknown})
+    let mut body = Map::new();
+    body.insert("items".into(), asked.iter().map(item).collect());
+    if let Some(ignore) = ignore_unknown {
+        body.insert("ignoreUnknownIds".into(), json!(ignore));
+    }
+    Value::Object(body)
 }
 
 pub(super) fn items(body: &[u8]) -> Result<Vec<Item<'_>>, Error> {

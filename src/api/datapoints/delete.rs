@@ -25,7 +25,7 @@ pub struct Delete {
 }
 
 pub fn accept(client: &Arc<Client>, ranges: &[u8], limits: &Limits) -> Result<Delete, Error> {
-    let ranges = parse(ranges, now_ms(), Ask::Delete)?.items;
+    let ranges = parse(ranges, now_ms(), Ask::Delete)?;
     Ok(Delete { way: Way::new(client, "/data/delete", limits)?, ranges, _place: client.accept_work()? })
 }
 

@@ -61,8 +61,9 @@ enum Message {
 /// What is to be read, as a line of requests.
 #[derive(Default)]
 struct Plan {
+    /// Told in an error, as the service does.
+    project: String,
     readings: Vec<Reading>,
-    ignore_unknown: bool,
     line: VecDeque<Slot>,
 }
 
@@ -81,13 +82,13 @@ pub fn begin(client: &Arc<Client>, query: &[u8], ahead: u32, limits: &Limits) ->
         return Err(Error::argument(format!("prefetch is {ahead}; at most {MOST_AHEAD} pages are fetched ahead")));
     }
     let queries = parse(query, now_ms(), Ask::Range)?;
-    if queries.items.iter().any(|q| q.outside) {
+    if queries.iter().any(|q| q.outside) {
         return Err(Error::argument("includeOutsidePoints is not for pages; cognite_columns_read() takes it"));
     }
-    let readings = queries.items.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
+    let readings = queries.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
     let way = Way::new(client, "/data/list", limits)?;
     way.shelf.keep(way.bodies());
-    let plan = Plan::new(readings, queries.ignore_unknown, way.width);
+    let plan = Plan::new(client.project(), readings, way.width);
     Ok(ColumnPages(Arc::new(Inner {
         client: Arc::clone(client),
         way,
@@ -182,8 +183,8 @@ impl Inner {
 }
 
 impl Plan {
-    fn new(readings: Vec<Reading>, ignore_unknown: bool, width: usize) -> Self {
-        let mut plan = Self { readings, ignore_unknown, line: VecDeque::new() };
+    fn new(project: &str, readings: Vec<Reading>, width: usize) -> Self {
+        let mut plan = Self { project: project.to_owned(), readings, line: VecDeque::new() };
         // Few series have a request each; many share one, evenly at first: then it is known which are long.
         let n = plan.readings.len();
         let together = if n <= width { 1 } else { n.div_ceil(width).min(MAX_SERIES) };
@@ -207,7 +208,9 @@ impl Plan {
             let Some(reading) = self.readings.get_mut(a.series) else { continue };
             let Some(item) = item else {
                 reading.give_up();
-                unknown.push(Value::Object(reading.query.key.clone()));
+                if !reading.query.ignore_unknown {
+                    unknown.push(Value::Object(reading.query.key.clone()));
+                }
                 continue;
             };
             reading.meet(&item.info);
@@ -225,8 +228,8 @@ impl Plan {
                 series.push(reading.page(points));
             }
         }
-        if !self.ignore_unknown && !unknown.is_empty() {
-            return Err(missing(unknown, total));
+        if !unknown.is_empty() {
+            return Err(missing(&self.project, unknown, total));
         }
         Ok((Columns { series }, more))
     }
@@ -335,7 +338,7 @@ impl Reader {
         let Some(Slot::Todo(asked)) = self.plan.line.get_mut(at).map(|s| std::mem::replace(s, Slot::Gone)) else {
             return Ok(());
         };
-        let question = body(&self.plan.readings, &asked, true);
+        let question = body(&self.plan.readings, &asked, Some(true));
         self.crew.start(self.number, self.way.ask(&question, Some(PROTOBUF)));
         if let Some(slot) = self.plan.line.get_mut(at) {
             *slot = Slot::Running(self.number, asked, room);

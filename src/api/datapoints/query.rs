@@ -77,13 +77,10 @@ pub struct Query {
     pub granularity: Option<Granularity>,
     pub time_zone: Option<String>,
     pub outside: bool,
+    /// It is no error if the series does not exist.
+    pub ignore_unknown: bool,
     /// Members of a request that go along as they are.
     pub also: Map<String, Value>,
-}
-
-pub struct Queries {
-    pub items: Vec<Query>,
-    pub ignore_unknown: bool,
 }
 
 /// What the query is for.
@@ -171,15 +168,8 @@ pub(super) fn limit_of(value: Option<Value>) -> Result<Option<u64>, Error> {
     }
 }
 
-pub fn parse(body: &[u8], now: i64, ask: Ask) -> Result<Queries, Error> {
-    let mut body = members(body, &KEYS)?;
-    let ignore_unknown = match body.remove("ignoreUnknownIds") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(b)) => b,
-        Some(_) => return Err(Error::argument("ignoreUnknownIds must be true or false")),
-    };
-    let items = spread(body, &KEYS)?.into_iter().map(|item| query(item, now, ask)).collect::<Result<_, _>>()?;
-    Ok(Queries { items, ignore_unknown })
+pub fn parse(body: &[u8], now: i64, ask: Ask) -> Result<Vec<Query>, Error> {
+    spread(members(body, &KEYS)?, &KEYS)?.into_iter().map(|item| query(item, now, ask)).collect()
 }
 
 fn check_keys(map: &Map<String, Value>, keys: &[&str]) -> Result<(), Error> {
@@ -258,6 +248,7 @@ fn query(mut item: Map<String, Value>, now: i64, ask: Ask) -> Result<Query, Erro
         Some(_) => Err(Error::argument(format!("{name} must be true or false"))),
     };
     let outside = flag("includeOutsidePoints")?.unwrap_or(false);
+    let ignore_unknown = flag("ignoreUnknownIds")?.unwrap_or(false);
     if outside && !aggregates.is_empty() {
         return Err(Error::argument("includeOutsidePoints is for raw datapoints, not for aggregates"));
     }
@@ -290,7 +281,7 @@ fn query(mut item: Map<String, Value>, now: i64, ask: Ask) -> Result<Query, Erro
         _ => (start, end),
     };
     let columns = aggregates.iter().filter(|name| !is_of_states(name)).flat_map(|name| columns_of(name)).collect();
-    Ok(Query { key, start, end, limit, aggregates, columns, granularity, time_zone, outside, also })
+    Ok(Query { key, start, end, limit, aggregates, columns, granularity, time_zone, outside, ignore_unknown, also })
 }
 
 fn is_of_states(name: &str) -> bool {
@@ -363,28 +354,30 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000_000;
 
-    fn all(text: &str) -> Result<Queries, Error> {
+    fn all(text: &str) -> Result<Vec<Query>, Error> {
         parse(text.as_bytes(), NOW, Ask::Range)
     }
 
     #[test]
     fn what_an_item_does_not_say_the_query_says_for_all() {
         let q = all(r#"{"items":[{"id":1},{"externalId":"","start":"1h-ago","limit":null,"includeStatus":true}],"start":5,"limit":7}"#).unwrap();
-        assert_eq!((q.items[0].start, q.items[0].end, q.items[0].limit), (5, NOW, Some(7)));
-        assert_eq!((q.items[1].start, q.items[1].limit), (NOW - 3_600_000, None));
-        assert_eq!(json!(q.items[1].also), json!({"includeStatus": true}));
-        assert_eq!(json!(q.items[1].key), json!({"externalId": ""}));
+        assert_eq!((q[0].start, q[0].end, q[0].limit), (5, NOW, Some(7)));
+        assert_eq!((q[1].start, q[1].limit), (NOW - 3_600_000, None));
+        assert_eq!(json!(q[1].also), json!({"includeStatus": true}));
+        assert_eq!(json!(q[1].key), json!({"externalId": ""}));
+        let q = all(r#"{"items":[{"id":1,"ignoreUnknownIds":false},{"id":2}],"ignoreUnknownIds":true}"#).unwrap();
+        assert_eq!([q[0].ignore_unknown, q[1].ignore_unknown], [false, true]);
     }
 
     #[test]
     fn aggregates_are_named_either_way_and_the_range_widened() {
         let q = all(r#"{"id":1,"start":1700000000000,"end":1700018000001,"aggregates":["average","step_interpolation","max_datapoint"],"granularity":"1h"}"#).unwrap();
-        let q = &q.items[0];
+        let q = &q[0];
         assert_eq!((q.start, q.end), (1_699_999_200_000, 1_700_020_800_000));
         assert_eq!(q.aggregates, ["average", "stepInterpolation", "maxDatapoint"]);
         assert_eq!(q.columns.iter().map(|c| c.field).collect::<Vec<_>>(), [2, 8, 18, 18, 18]);
         assert!(q.is_even() && q.step() == 3_600_000);
-        assert!(!all(r#"{"id":1,"end":5,"aggregates":"max","granularity":"1mo"}"#).unwrap().items[0].is_even());
+        assert!(!all(r#"{"id":1,"end":5,"aggregates":"max","granularity":"1mo"}"#).unwrap()[0].is_even());
     }
 
     #[test]

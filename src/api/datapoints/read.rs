@@ -106,7 +106,6 @@ impl Way {
 pub struct Read {
     way: Way,
     readings: Vec<Reading>,
-    ignore_unknown: bool,
     /// More series than requests at a time: several go into one request.
     grouped: bool,
     /// Requests of the first round, then what follows from their answers.
@@ -126,12 +125,11 @@ pub(super) fn now_ms() -> i64 {
 pub fn accept(client: &Arc<Client>, query: &[u8], limits: &Limits) -> Result<Read, Error> {
     let queries = parse(query, now_ms(), Ask::Range)?;
     let way = Way::new(client, "/data/list", limits)?;
-    let readings: Vec<Reading> = queries.items.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
+    let readings: Vec<Reading> = queries.into_iter().enumerate().map(|(n, q)| Reading::new(n, q)).collect();
     let mut read = Read {
         grouped: readings.len() > way.width,
         way,
         readings,
-        ignore_unknown: queries.ignore_unknown,
         first: VecDeque::new(),
         pending: Vec::new(),
         missing: Vec::new(),
@@ -185,19 +183,20 @@ impl Read {
         self.first.extend(groups.into_iter().filter(|g: &Vec<Asked>| !g.is_empty()));
     }
 
-    /// The next request: of the first round, or as many small rests as fit.
-    fn next_request(&mut self) -> Option<Vec<Asked>> {
+    /// The next request: of the first round, or as many small rests as fit. With it, what it says of unknown series.
+    fn next_request(&mut self) -> Option<(Vec<Asked>, Option<bool>)> {
         if let Some(first) = self.first.pop_front() {
-            return Some(first);
+            return Some((first, Some(self.grouped)));
         }
         if !self.grouped {
             // The earliest first: what comes after it waits for it.
             self.pending.sort_by_key(|a| std::cmp::Reverse((a.series, a.start)));
-            return self.pending.pop().map(|a| vec![a]);
+            return self.pending.pop().map(|a| (vec![a], None));
         }
         self.pending.sort_by_key(|a| std::cmp::Reverse((a.limit, a.series, a.start)));
         let chosen = packed(&self.readings, &mut self.pending);
-        (!chosen.is_empty()).then_some(chosen)
+        // One that has gone meanwhile does not take the others of its request with it.
+        (!chosen.is_empty()).then_some((chosen, Some(true)))
     }
 
     fn run(self) -> Work {
@@ -210,8 +209,8 @@ impl Read {
         let mut number = 0;
         loop {
             while self.error.is_none() && under_way.len() < self.way.width {
-                let Some(next) = self.next_request() else { break };
-                let work = self.way.ask(&body(&self.readings, &next, self.grouped), Some(PROTOBUF));
+                let Some((next, ignore_unknown)) = self.next_request() else { break };
+                let work = self.way.ask(&body(&self.readings, &next, ignore_unknown), Some(PROTOBUF));
                 if under_way.len() == 0 && self.first.is_empty() && self.pending.is_empty() {
                     // Alone: a hop to another task and back costs as much as a small answer.
                     let result = work.await;
@@ -246,12 +245,15 @@ impl Read {
     }
 
     fn failed(&mut self, asked: &[Asked], error: Error) {
-        if self.ignore_unknown && error.status() == Status::NotFound && asked.len() == 1 {
-            for a in asked {
-                if let Some(reading) = self.readings.get_mut(a.series) {
-                    reading.give_up();
-                }
-            }
+        // A 404 that names no series is none of a series.
+        let unknown =
+            error.status() == Status::NotFound && error.detail().missing.as_ref().is_some_and(|m| !m.is_empty());
+        if let [only] = asked
+            && unknown
+            && let Some(reading) = self.readings.get_mut(only.series)
+            && reading.query.ignore_unknown
+        {
+            reading.give_up();
             return;
         }
         keep_first(&mut self.error, error);
@@ -265,7 +267,7 @@ impl Read {
                 if !self.grouped {
                     return Err(decode("a series is not in it"));
                 }
-                if !a.outside {
+                if !a.outside && !reading.query.ignore_unknown {
                     self.missing.push((a.series, Value::Object(reading.query.key.clone())));
                 }
                 reading.give_up();
@@ -277,10 +279,10 @@ impl Read {
     }
 
     fn finish(mut self) -> Result<Columns, Error> {
-        if self.error.is_none() && !self.ignore_unknown && !self.missing.is_empty() {
+        if self.error.is_none() && !self.missing.is_empty() {
             self.missing.sort_by_key(|(at, _)| *at);
             let unknown = self.missing.drain(..).map(|(_, key)| key).collect();
-            self.error = Some(missing(unknown, self.readings.len()));
+            self.error = Some(missing(self.way.client.project(), unknown, self.readings.len()));
         }
         let columns = Columns { series: self.readings.into_iter().map(Reading::finish).collect() };
         match self.error {
@@ -321,9 +323,14 @@ fn take_item(reading: &mut Reading, asked: &Asked, item: &Item<'_>) -> Result<Ve
 
 /// Series that the service left out of its answer, as it was told to: what it says when it is not. `of`: how many were
 /// asked for.
-pub(super) fn missing(unknown: Vec<Value>, of: usize) -> Error {
+pub(super) fn missing(project: &str, unknown: Vec<Value>, of: usize) -> Error {
     let n = unknown.len();
-    Error::new(Status::NotFound, format!("{n} of {of} series do not exist")).with(|d| d.missing = Some(unknown))
+    Error::new(Status::NotFound, format!("{n} of {of} series do not exist")).with(|d| {
+        d.missing = Some(unknown);
+        // As if the service had said it: how many series a query has makes no difference to who handles the error.
+        d.http_status = 400;
+        d.project = Some(project.to_owned());
+    })
 }
 
 /// As operations tell their results: counts for people, the columns for programs.

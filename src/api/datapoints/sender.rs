@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::plan::{Cut, Plan};
-use crate::error::{Error, FailedRequest, Items, Status};
+use crate::error::{Error, FailedRequest, Items, Status, told};
 
 /// Most bytes of them: an insert needs the caller's arrays and a little more, however long it is.
 const MAX_BYTES: usize = 3 << 20;
@@ -60,7 +60,7 @@ pub struct Sender<'a, B> {
     /// Made ready while the request it continues was on its way.
     held: Option<(Cut, Built<B>)>,
     next: u64,
-    first_error: Option<Error>,
+    given_up: Option<Error>,
     /// With the number of each.
     failed: Vec<(u64, FailedRequest)>,
     /// What ends everything: a request that cannot be made better by another.
@@ -79,7 +79,7 @@ impl<'a, B> Sender<'a, B> {
             bytes: 0,
             held: None,
             next: 0,
-            first_error: None,
+            given_up: None,
             failed: Vec::new(),
             stop: false,
             width,
@@ -138,7 +138,7 @@ impl<'a, B> Sender<'a, B> {
     /// No more requests: what is not under way is not attempted.
     pub fn give_up(&mut self, error: Error) {
         self.stop = true;
-        self.first_error.get_or_insert(error);
+        self.given_up.get_or_insert(error);
     }
 
     pub fn ended(&mut self, number: u64, result: Result<(), Error>) {
@@ -158,7 +158,6 @@ impl<'a, B> Sender<'a, B> {
         let fate = if error.detail().in_doubt { Fate::Unknown } else { Fate::Failed };
         let mut positions: Vec<u32> = cut.slices.iter().filter_map(|s| u32::try_from(s.series).ok()).collect();
         positions.dedup();
-        self.failed.push((number, FailedRequest { positions, error: error.clone() }));
         for s in &cut.slices {
             if let Some(a) = self.accounts.get_mut(s.series)
                 && a.fate == Fate::Good
@@ -171,10 +170,7 @@ impl<'a, B> Sender<'a, B> {
             error.status(),
             Status::Cancelled | Status::Timeout | Status::Shutdown | Status::Auth | Status::Access | Status::Forked
         );
-        match &mut self.first_error {
-            Some(first) => join(first, error),
-            None => self.first_error = Some(error),
-        }
+        self.failed.push((number, FailedRequest { positions, error }));
     }
 
     /// What came of all of it: a document of counts, or an error that lists the series by their fate.
@@ -188,7 +184,9 @@ impl<'a, B> Sender<'a, B> {
             }
         }
         let points: u64 = self.accounts.iter().map(|a| a.applied).sum();
-        let Some(mut error) = self.first_error else {
+        // Requests end in any order; they are told of in the order in which they were made.
+        self.failed.sort_by_key(|f| f.0);
+        let Some(mut error) = told(self.failed.iter().map(|f| &f.1.error)).or(self.given_up) else {
             return Ok(json!({"series": self.accounts.len(), "points": points, "requests": self.next}));
         };
         let mut items = Items::default();
@@ -223,24 +221,11 @@ impl<'a, B> Sender<'a, B> {
         if points > 0 {
             error.set_status(Status::Partial);
         }
-        self.failed.sort_by_key(|f| f.0);
         items.requests = self.failed.into_iter().map(|f| f.1).collect();
         error.detail_mut().in_doubt = !items.unknown.is_empty();
         error.detail_mut().items = Some(Arc::new(items));
         Err(error)
     }
-}
-
-/// What a later failure adds to the first: what else is missing, and what is in doubt.
-fn join(first: &mut Error, error: Error) {
-    let more = error.detail();
-    let d = first.detail_mut();
-    for (have, add) in [(&mut d.missing, &more.missing), (&mut d.duplicated, &more.duplicated)] {
-        if let (Some(have), Some(add)) = (have, add) {
-            have.extend(add.iter().cloned());
-        }
-    }
-    d.in_doubt |= more.in_doubt;
 }
 
 #[cfg(test)]
@@ -342,6 +327,26 @@ mod tests {
             let items = e.detail().items.clone().unwrap();
             assert_eq!((items.failed.len(), items.skipped.len()), (1, 1));
         });
+    }
+
+    #[test]
+    fn the_last_request_that_failed_for_its_own_reason_is_told_with_all_that_is_missing() {
+        let missing = |id: u64| Error::new(Status::NotFound, "no").with(|d| d.missing = Some(vec![json!({"id": id})]));
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+            with(&[100_000, 100_000, 100_000], |mut s| {
+                s.width = 3;
+                (0..3).for_each(|_| assert!(matches!(s.step(&mut build), Step::Send { .. })));
+                for n in order {
+                    s.ended(n, Err(if n == 1 { Error::new(Status::Api, "conflict") } else { missing(n + 1) }));
+                }
+                let e = s.finish().unwrap_err();
+                assert_eq!(e.status(), Status::Api);
+                assert_eq!(e.detail().missing, Some(vec![json!({"id": 1}), json!({"id": 3})]));
+                let first: Vec<u32> =
+                    e.detail().items.clone().unwrap().requests.iter().map(|r| r.positions[0]).collect();
+                assert_eq!(first, [0, 1, 2]);
+            });
+        }
     }
 
     /// Whatever fails: every point is in exactly one list, and no chunk of a series leaves before the one before ended well.

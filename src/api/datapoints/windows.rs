@@ -330,7 +330,7 @@ mod tests {
     use super::*;
 
     fn reading(text: &str) -> Reading {
-        Reading::new(0, parse(text.as_bytes(), 1_700_000_000_000, Ask::Range).unwrap().items.remove(0))
+        Reading::new(0, parse(text.as_bytes(), 1_700_000_000_000, Ask::Range).unwrap().remove(0))
     }
 
     #[test]

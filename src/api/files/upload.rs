@@ -133,7 +133,8 @@ impl File {
         if error.detail().http_status != 403 {
             return error;
         }
-        let said = error.message().to_ascii_lowercase().contains("insufficient access rights");
+        // In these words, as the reference looks for them.
+        let said = error.message().contains("insufficient access rights");
         match self {
             Self::Existing(_) => error.set_status(Status::Access),
             Self::New { .. } if !said => {}

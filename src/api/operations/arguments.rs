@@ -250,7 +250,7 @@ impl Arguments {
         if operation.partitions == Place::Nowhere {
             return refuse("but this operation cannot be read in parts");
         }
-        if matches!(self.limit, Limit::Exactly(_)) || self.limit == Limit::Default {
+        if self.limit != Limit::All && operation.partitions != Place::Cursors {
             return refuse("which needs \"limit\": null: parts cannot share a limit");
         }
         if self.sorted || self.cursor.is_some() {

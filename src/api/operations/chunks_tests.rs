@@ -48,6 +48,8 @@ struct Service {
     names: bool,
     /// Refuses items whose parent it does not have and is not sent with them.
     needs: Vec<Option<u32>>,
+    /// Refuses requests with more items as too large.
+    most_items: Option<usize>,
     applied: Mutex<Vec<u32>>,
     requests: Mutex<Vec<Vec<u32>>>,
     under_way: AtomicUsize,
@@ -89,6 +91,9 @@ impl Service {
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         if self.cancel_after.is_some_and(|n| number > n) {
             return Err(Error::new(Status::Cancelled, "cancelled"));
+        }
+        if self.most_items.is_some_and(|n| sent.len() > n) {
+            return Err(refusal(413));
         }
         let orphan = |n: u32| {
             let parent = self.needs.get(n as usize).copied().flatten();
@@ -376,6 +381,36 @@ fn a_cancelled_operation_sends_no_more() {
         if let (true, Err(e)) = (cancelled, outcome.result(&items)) {
             assert_eq!(e.status(), Status::Cancelled);
         }
+    }
+}
+
+/// Halves of what was too large are requests like any other: split for what is refused, left out when all ends.
+#[test]
+fn what_is_too_large_is_halved_whatever_else_happens() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let items: Vec<Item> = (0..random.u32(1..200)).map(item).collect();
+        let split = random.bool();
+        let limits = limits(&mut random, split);
+        let most = random.usize(0..30);
+        let bad: BTreeSet<u32> = (0..items.len() as u32).filter(|_| split && random.u8(0..10) == 0).collect();
+        let cancel_after = (random.u8(0..3) == 0).then(|| random.usize(0..20));
+        let names = random.bool();
+        let service =
+            Arc::new(Service { bad: bad.clone(), names, most_items: Some(most), cancel_after, ..Service::default() });
+        let outcome = run(&service, &items, &Plan::any(items.len()), &limits);
+        let places: Vec<Place> = (0..items.len() as u32).map(|n| outcome.place_of(n)).collect();
+        for (n, place) in places.iter().enumerate() {
+            let refused = most == 0 || bad.contains(&(n as u32));
+            let wanted = if refused { Place::Failed } else { Place::Succeeded };
+            let ended = cancel_after.is_some() && *place == Place::Skipped;
+            assert!(*place == wanted || ended, "seed {seed}: {n} is {place:?}, not {wanted:?}");
+        }
+        if let Some(after) = cancel_after {
+            let sent = service.requests.lock().unwrap().len();
+            assert!(sent <= after + limits.in_flight.max(1), "seed {seed}: {sent} requests");
+        }
+        check(&service, &items, outcome, &places, &limits);
     }
 }
 

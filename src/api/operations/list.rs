@@ -1,5 +1,7 @@
 //! Lists: page after page along the cursors, up to a limit, or in parts side by side.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::time::Instant;
 
 use super::answer::{self, Page, Spliced};
@@ -30,6 +32,9 @@ pub struct Fetched {
     pub page: Option<Page>,
 }
 
+/// Rows for which another part of a table pays: the reference counts like this.
+const ROWS_OF_A_PART: u64 = 20_000;
+
 /// The chains that make up the list. `all`: what a caller who says no limit gets.
 pub async fn chains(work: &Work, all: bool) -> Result<Vec<Chain>, Error> {
     let a = &work.arguments;
@@ -44,10 +49,24 @@ pub async fn chains(work: &Work, all: bool) -> Result<Vec<Chain>, Error> {
     match a.partitions {
         None => Ok(vec![chain(a.cursor.clone(), None)]),
         Some(parts) if work.operation.partitions == Place::Cursors => {
+            // More than can be read at a time would wait.
+            let parts = parts.min(work.width());
+            let parts = shared(work).map_or(parts, |n| parts.min(n.div_ceil(ROWS_OF_A_PART) as usize));
             let cursors = cursors(work, parts).await?;
-            Ok(cursors.into_iter().map(|c| chain(Some(c), None)).collect())
+            let part = |c| Chain { left: None, ..chain(Some(c), None) };
+            Ok(cursors.into_iter().map(part).collect())
         }
         Some(parts) => Ok((0..parts).map(|n| chain(None, Some((n, parts)))).collect()),
+    }
+}
+
+/// The limit that the parts of a table have together.
+fn shared(work: &Work) -> Option<u64> {
+    work.arguments.partitions?;
+    match work.arguments.limit {
+        Limit::All => None,
+        Limit::Exactly(n) => Some(n),
+        Limit::Default => Some(work.operation.default_limit()),
     }
 }
 
@@ -164,12 +183,25 @@ impl Chain {
     }
 }
 
-/// All pages of a chain: their elements, where a limit ended it, and how many attempts they took.
-async fn collect(work: &Work, mut chain: Chain) -> Result<(Spliced, Option<String>, u32), Error> {
+/// All pages of a chain: their elements, where a limit ended it, and how many attempts they took. `left`: how many more are
+/// wanted of all chains together.
+async fn collect(
+    work: &Work,
+    mut chain: Chain,
+    left: Option<&AtomicU64>,
+) -> Result<(Spliced, Option<String>, u32), Error> {
     let mut out = Spliced::open();
     let mut attempts = 0;
-    while let Some(Fetched { response, page }) = chain.next(work).await? {
+    while left.is_none_or(|left| left.load(Ordering::Relaxed) > 0)
+        && let Some(Fetched { response, mut page }) = chain.next(work).await?
+    {
         attempts += response.attempts;
+        if let (Some(left), Some(page)) = (left, &mut page) {
+            // Chains take turns on one task.
+            let wanted = left.load(Ordering::Relaxed);
+            page.items.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+            left.store(wanted - page.items.len() as u64, Ordering::Relaxed);
+        }
         let span = page.map(|p| p.span()).unwrap_or_default();
         out.add(response.body.get(span).unwrap_or_default());
     }
@@ -179,10 +211,13 @@ async fn collect(work: &Work, mut chain: Chain) -> Result<(Spliced, Option<Strin
 pub async fn run(work: &Work) -> Result<Response, Error> {
     let started = Instant::now();
     let mut chains = chains(work, false).await?;
+    let left = shared(work).map(AtomicU64::new);
     if chains.len() == 1
         && let Some(only) = chains.pop()
     {
-        let (items, cursor, attempts) = collect(work, only).await?;
+        let (items, cursor, attempts) = collect(work, only, left.as_ref()).await?;
+        // Behind rows that were cut off the table does not go on where the page says.
+        let cursor = cursor.filter(|_| left.is_none());
         return Ok(combined(items.finish(cursor.as_deref()), attempts, started));
     }
     let mut done: Vec<Option<Spliced>> = Vec::new();
@@ -194,7 +229,7 @@ pub async fn run(work: &Work) -> Result<Response, Error> {
         while lanes.len() < work.width()
             && let Some((n, chain)) = ahead.next()
         {
-            lanes.start(n, collect(work, chain));
+            lanes.start(n, collect(work, chain, left.as_ref()));
         }
         let Some((n, result)) = lanes.next().await else { break };
         let (items, _, tries) = result?;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::chunks::Item;
-use crate::error::{Error, FailedRequest, Items, Status};
+use crate::error::{Error, FailedRequest, Items, Status, told};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
@@ -120,7 +119,7 @@ impl Outcome {
     }
 
     fn error(self, items: &[Item]) -> Error {
-        let Some(mut error) = main_error(&self.failed) else {
+        let Some(mut error) = told(self.failed.iter().map(|f| &f.1.error)) else {
             return Error::internal("items without a place");
         };
         let mut lists = Items::default();
@@ -136,11 +135,6 @@ impl Outcome {
         let [good, bad, open, left] = [&lists.succeeded, &lists.failed, &lists.unknown, &lists.skipped].map(Vec::len);
         let mixed = good > 0 || (open > 0 && bad + left > 0);
         let retryable = self.failed.iter().all(|f| f.1.error.detail().retryable);
-        let of = |list: fn(&Error) -> &Option<Vec<Value>>| -> Option<Vec<Value>> {
-            let all: Vec<Value> = self.failed.iter().filter_map(|f| list(&f.1.error).clone()).flatten().collect();
-            (!all.is_empty()).then_some(all)
-        };
-        let (missing, duplicated) = (of(|e| &e.detail().missing), of(|e| &e.detail().duplicated));
         if mixed {
             error.set_status(Status::Partial);
         }
@@ -154,23 +148,12 @@ impl Outcome {
         lists.answered = self.answers.into_iter().flatten().collect();
         lists.requests = self.failed.into_iter().map(|f| f.1).collect();
         error.with(|d| {
-            d.missing = missing;
-            d.duplicated = duplicated;
             d.in_doubt = open > 0;
             // Everything once more would repeat what succeeded.
             d.retryable = retryable && !mixed;
             d.items = Some(Arc::new(lists));
         })
     }
-}
-
-/// The last failure that is not about missing or duplicated items, else the last about missing ones, else the last.
-fn main_error(failed: &[(usize, FailedRequest)]) -> Option<Error> {
-    let last = |fits: fn(Status) -> bool| failed.iter().rev().map(|f| &f.1.error).find(|e| fits(e.status()));
-    last(|s| !matches!(s, Status::NotFound | Status::Duplicated))
-        .or_else(|| last(|s| s == Status::NotFound))
-        .or_else(|| last(|_| true))
-        .cloned()
 }
 
 /// `{"items":[…]}`.

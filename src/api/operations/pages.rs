@@ -14,6 +14,7 @@ use super::table::Shape;
 use crate::api::Client;
 use crate::api::operations::arguments::Limit;
 use crate::error::{Error, Status};
+use crate::http::body::Shelf;
 use crate::http::{Index, Response};
 use crate::runtime::panics::contained;
 use crate::runtime::usage::{BODY_BYTES, Held};
@@ -45,24 +46,20 @@ struct Tasks {
     freed: bool,
 }
 
-struct Reader {
-    pages: UnboundedReceiver<Message>,
-    /// Chains that have not ended.
-    going: usize,
-    /// Where no page is fetched before it is asked for.
-    on_demand: Option<Arc<Semaphore>>,
-    failed: Option<Error>,
-}
-
-impl Reader {
-    fn failed(error: Error) -> Self {
-        Self { pages: unbounded_channel().1, going: 0, on_demand: None, failed: Some(error) }
-    }
+enum Reader {
+    /// No page is fetched before it is asked for: who asks fetches it.
+    Asked(Chain),
+    Ahead {
+        pages: UnboundedReceiver<Message>,
+        /// Chains that have not ended.
+        going: usize,
+    },
+    Failed(Error),
 }
 
 enum Message {
     /// Its place among the pages ahead is given back when it is taken out.
-    Page(Box<Response>, Held, Option<OwnedSemaphorePermit>),
+    Page(Box<Response>, Held, OwnedSemaphorePermit),
     End,
     Failed(Error),
 }
@@ -87,10 +84,16 @@ impl Client {
         if unchecked && matches!(work.arguments.limit, Limit::Exactly(_)) {
             return Err(Error::argument("pages that are not looked into cannot be counted, so there can be no limit"));
         }
+        if work.arguments.partitions.is_some() && work.arguments.limit != Limit::All {
+            return Err(Error::argument(
+                "arguments.partitions needs \"limit\": null here: pages of parts cannot share a limit",
+            ));
+        }
         if ahead == 0 && work.arguments.partitions.is_some() {
             return Err(Error::argument("prefetch is 0, but reading parts side by side means to read ahead"));
         }
         work.each = Some(work.total);
+        work.shelf = Some(Arc::new(Shelf::new(2)));
         Ok(Pages(Arc::new(Inner {
             work: Arc::new(work),
             unchecked,
@@ -127,29 +130,21 @@ impl Inner {
         let mut slot = self.reader.lock().await;
         if slot.is_none() {
             // One that could not begin is told again too, not begun again.
-            *slot = Some(self.start().await.unwrap_or_else(Reader::failed));
+            *slot = Some(self.start().await.unwrap_or_else(Reader::Failed));
         }
         let Some(reader) = slot.as_mut() else { return Err(Error::internal("pages without a reader")) };
-        if let Some(error) = &reader.failed {
-            return Err(error.clone());
-        }
-        if let Some(demand) = &reader.on_demand {
-            demand.add_permits(1);
-        }
-        loop {
-            if reader.going == 0 {
-                return Err(Error::new(Status::Empty, "there are no more pages"));
-            }
-            match reader.pages.recv().await {
-                Some(Message::Page(response, _counted, _room)) => return Ok(*response),
-                Some(Message::End) => reader.going -= 1,
-                Some(Message::Failed(error)) => {
-                    self.stop();
-                    reader.failed = Some(error.clone());
-                    return Err(error);
-                }
-                // The tasks are gone without a word: freed, or the library was shut down.
-                None => return Err(Error::shutdown()),
+        let taken = match reader {
+            Reader::Asked(chain) => chain.next(&self.work).await.map(|fetched| fetched.map(page)),
+            Reader::Ahead { pages, going } => taken(pages, going).await,
+            Reader::Failed(error) => return Err(error.clone()),
+        };
+        match taken {
+            Ok(Some(page)) => Ok(page),
+            Ok(None) => Err(Error::new(Status::Empty, "there are no more pages")),
+            Err(error) => {
+                self.stop();
+                *reader = Reader::Failed(error.clone());
+                Err(error)
             }
         }
     }
@@ -161,19 +156,25 @@ impl Inner {
 
     async fn start(&self) -> Result<Reader, Error> {
         let mut chains = chains(&self.work, true).await?;
+        if self.ahead == 0
+            && let Some(mut only) = chains.pop()
+        {
+            only.unchecked = self.unchecked;
+            return Ok(Reader::Asked(only));
+        }
         let (tell, pages) = unbounded_channel();
         // The budget bounds the requests; this bounds the pages in memory.
         let going = chains.len();
-        let on_demand = (self.ahead == 0).then(|| Arc::new(Semaphore::new(0)));
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if tasks.freed {
             return Err(Error::shutdown());
         }
-        let width = self.work.width().max(1);
-        let lanes: Vec<Vec<Chain>> = deal(std::mem::take(&mut chains), width);
+        let lanes = deal(chains, self.work.width().max(1));
+        // Those under way, those ahead, and what one is unpacked from.
+        self.work.shelf.iter().for_each(|s| s.keep(lanes.len() * (self.ahead + 1) + 1));
         for mine in lanes {
-            let room = on_demand.clone().unwrap_or_else(|| Arc::new(Semaphore::new(self.ahead)));
-            let reading = read(Arc::clone(&self.work), mine, self.unchecked, on_demand.is_some(), room, tell.clone());
+            let room = Arc::new(Semaphore::new(self.ahead));
+            let reading = read(Arc::clone(&self.work), mine, self.unchecked, room, tell.clone());
             let (reading, last) = (Box::pin(reading), tell.clone());
             let task = async move {
                 if let Err(defect) = contained(reading).await {
@@ -182,8 +183,22 @@ impl Inner {
             };
             tasks.running.push(tokio::spawn(task).abort_handle());
         }
-        Ok(Reader { pages, going, on_demand, failed: None })
+        Ok(Reader::Ahead { pages, going })
     }
+}
+
+/// The next page of those that are read ahead; `None` after the last one of the last chain.
+async fn taken(pages: &mut UnboundedReceiver<Message>, going: &mut usize) -> Result<Option<Response>, Error> {
+    while *going > 0 {
+        match pages.recv().await {
+            Some(Message::Page(response, _counted, _room)) => return Ok(Some(*response)),
+            Some(Message::End) => *going -= 1,
+            Some(Message::Failed(error)) => return Err(error),
+            // The tasks are gone without a word: freed, or the library was shut down.
+            None => return Err(Error::shutdown()),
+        }
+    }
+    Ok(None)
 }
 
 /// As many readers as there is budget for, each with its chains, in turn.
@@ -203,7 +218,6 @@ async fn read(
     work: Arc<Work>,
     chains: Vec<Chain>,
     unchecked: bool,
-    on_demand: bool,
     room: Arc<Semaphore>,
     tell: UnboundedSender<Message>,
 ) {
@@ -211,12 +225,6 @@ async fn read(
         chain.unchecked = unchecked;
         loop {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-            let place = if on_demand {
-                place.forget();
-                None
-            } else {
-                Some(place)
-            };
             let message = match chain.next(&work).await {
                 Ok(Some(fetched)) => {
                     let response = Box::new(page(fetched));

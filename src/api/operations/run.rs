@@ -17,6 +17,7 @@ use crate::api::client::{Accepted, total_time};
 use crate::api::outgoing::{Outgoing, Payload, segment};
 use crate::error::{Cause, Error};
 use crate::http::Response;
+use crate::http::body::Shelf;
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{BODY_BYTES, Held};
 
@@ -49,6 +50,8 @@ pub struct Work {
     pub each: Option<Duration>,
     pub cancel: Option<CancelToken>,
     pub flags: u32,
+    /// Where large answers come from and go to, of an operation that has many.
+    pub shelf: Option<Arc<Shelf>>,
     composite: Option<&'static Composite>,
     /// As a segment of a path.
     project: String,
@@ -88,6 +91,7 @@ impl Client {
             each: None,
             cancel: request.cancel.cloned(),
             flags: request.flags,
+            shelf: None,
             composite,
             project,
         })
@@ -190,7 +194,7 @@ impl Work {
                     budget: o.budget_key(),
                     deadline: self.each.map_or(self.deadline, |t| Instant::now() + t),
                     cancel: self.cancel.clone(),
-                    shelf: None,
+                    shelf: self.shelf.clone(),
                 },
             )
             .await
@@ -222,5 +226,6 @@ pub fn combined(body: Vec<u8>, attempts: u32, started: Instant) -> Response {
         elapsed: started.elapsed(),
         index: None,
         payload: None,
+        home: None,
     }
 }

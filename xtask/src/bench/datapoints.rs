@@ -21,36 +21,42 @@ struct Task {
     ours: &'static [&'static str],
     /// With the best compressor the laboratory has, where there is one.
     peer: &'static [&'static str],
+    /// Whether libcurl with a decoder by hand is measured too.
+    libcurl: bool,
 }
 
 const TASKS: [Task; 8] = [
-    Task { name: "t4", title: "t4", ours: &["--series", "1000"], peer: &["--series", "1000"] },
+    Task { name: "t4", title: "t4", ours: &["--series", "1000"], peer: &["--series", "1000"], libcurl: true },
     Task {
         name: "t4",
         title: "t4 gzip",
         ours: &["--series", "1000", "--gz", "1"],
         peer: &["--series", "1000", "--gz", "isal:1"],
+        libcurl: false,
     },
-    Task { name: "t4", title: "t4one", ours: &["--series", "1"], peer: &["--series", "1"] },
+    Task { name: "t4", title: "t4one", ours: &["--series", "1"], peer: &["--series", "1"], libcurl: true },
     Task {
         name: "t4",
         title: "t4one gzip",
         ours: &["--series", "1", "--gz", "1"],
         peer: &["--series", "1", "--gz", "isal:1"],
+        libcurl: false,
     },
-    Task { name: "t5", title: "t5", ours: &["--series", "100"], peer: &["--series", "100"] },
+    Task { name: "t5", title: "t5", ours: &["--series", "100"], peer: &["--series", "100"], libcurl: true },
     Task {
         name: "t5",
         title: "t5 gzip",
         ours: &["--series", "100", "--proj", "p-gz"],
         peer: &["--series", "100", "--proj", "p-gz", "--gz", "libdeflate:1"],
+        libcurl: false,
     },
-    Task { name: "t5", title: "t5one", ours: &["--series", "1"], peer: &["--series", "1"] },
+    Task { name: "t5", title: "t5one", ours: &["--series", "1"], peer: &["--series", "1"], libcurl: true },
     Task {
         name: "t5",
         title: "t5one gzip",
         ours: &["--series", "1", "--proj", "p-gz"],
         peer: &["--series", "1", "--proj", "p-gz", "--gz", "libdeflate:1"],
+        libcurl: false,
     },
 ];
 
@@ -68,7 +74,7 @@ pub fn run(rounds: u32) -> Res<()> {
     let server = match &lab {
         Some(from) => {
             let built = lab::build(from, &dir)?;
-            clients.extend(built.clients.into_iter().filter(|c| c.label == "raw socket"));
+            clients.extend(built.clients.into_iter().filter(|c| matches!(c.label, "raw socket" | "libcurl")));
             start(&built.server, &["--port", &port.to_string()], port)?
         }
         None => {
@@ -84,6 +90,9 @@ pub fn run(rounds: u32) -> Res<()> {
         for task in &tasks {
             for i in 0..clients.len() {
                 let client = &clients[(i + round as usize) % clients.len()];
+                if client.label == "libcurl" && !task.libcurl {
+                    continue;
+                }
                 let more = if client.label == "libcognite" { task.ours } else { task.peer };
                 runs.push(measure::run_with(client, (task.name, task.title), POINTS, more, round, &server)?);
             }
@@ -95,7 +104,12 @@ pub fn run(rounds: u32) -> Res<()> {
     }
     drop(server);
     println!("\nnanoseconds a point; x: our CPU by the peer's, median of the rounds");
-    tasks.iter().for_each(|task| measure::points(task.title, "raw socket", &runs));
+    for task in &tasks {
+        measure::points(task.title, "raw socket", &runs);
+        if task.libcurl && lab.is_some() {
+            measure::points(task.title, "libcurl", &runs);
+        }
+    }
     ONE_POINT[1..].iter().for_each(|(_, peer)| measure::points("one point", peer, &runs));
     Ok(())
 }

@@ -23,8 +23,13 @@ const GZIP: &str = "p-n1000000-gz";
 const PEERS: [(&str, &[&str]); 3] =
     [("raw socket", &["--gz", "libdeflate:1"]), ("libcurl", &["--gz", "1"]), ("reqwest", &[])];
 
-const MODES: [(&str, &[&str]); 2] =
-    [("libcognite", &["--mode", "raw"]), ("libcognite checked", &["--mode", "checked"])];
+/// One page after the other, as the peers read them; and with one ahead.
+const MODES: [(&str, &[&str]); 4] = [
+    ("libcognite", &["--mode", "raw", "--prefetch", "0"]),
+    ("libcognite checked", &["--mode", "checked", "--prefetch", "0"]),
+    ("one ahead", &["--mode", "raw", "--prefetch", "1"]),
+    ("one ahead, checked", &["--mode", "checked", "--prefetch", "1"]),
+];
 
 pub fn run(rounds: u32) -> Res<()> {
     let from = lab::folder().ok_or("bench list needs the laboratory (../shared/perf): its server and its clients")?;
@@ -83,7 +88,7 @@ fn table(task: &str, runs: &[Run]) {
         "client", "cpu us", "wall us", "RSS MiB", "clean", "x libcurl", "x reqwest"
     );
     let of = |label: &str| -> Vec<&Run> { runs.iter().filter(|r| r.task == task && r.label == label).collect() };
-    for label in ["libcognite", "libcognite checked", "raw socket", "libcurl", "reqwest"] {
+    for label in MODES.iter().map(|(label, _)| *label).chain(PEERS.iter().map(|(label, _)| *label)) {
         let mine = of(label);
         let ratio = |peer: &str| {
             let theirs = of(peer);

@@ -11,6 +11,7 @@ mod macros;
 mod normal;
 pub mod parity;
 mod places;
+mod proto;
 mod rules;
 mod run;
 mod send;

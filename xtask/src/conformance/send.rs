@@ -148,8 +148,14 @@ fn body_of(spec: &Json) -> io::Result<(Vec<u8>, Option<&'static str>)> {
         return Ok((vec![of("byte") as u8; of("count")], Some("application/octet-stream")));
     }
     if let Some(message) = spec.get("proto") {
-        // The vectors give all protobuf answers in encoded form as well.
-        return Ok((bytes(message.text_of("base64"))?, Some("application/protobuf")));
+        let encoded = match message.text_of("base64") {
+            Some(text) => bytes(Some(text))?,
+            None => {
+                let value = message.get("value").unwrap_or(&Json::Null);
+                super::proto::encode(message.text_of("message").unwrap_or(""), value).map_err(io::Error::other)?
+            }
+        };
+        return Ok((encoded, Some("application/protobuf")));
     }
     Ok((Vec::new(), None))
 }

@@ -371,8 +371,8 @@ def content(client, start):
     def files():
         assert client.files.retrieve(external_id='f').uploaded
         assert client.files.download_bytes(external_id='f') == b'hello pump 1 world'
-        client.files.upload_content_bytes(b'xyz pump 1\n', external_id='f')
-        assert client.files.download_bytes(id=f.id) == b'xyz pump 1\n'
+        client.files.upload_content_bytes(b'xyz pump 1', external_id='f')
+        assert client.files.download_bytes(id=f.id) == b'xyz pump 1'
         folder = tempfile.mkdtemp()
         big = os.path.join(folder, 'big')
         open(big, 'wb').write(bytes(1000) * 20)

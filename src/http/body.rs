@@ -121,7 +121,8 @@ impl Shelf {
     fn take(&self, room: usize) -> Vec<u8> {
         let mut kept = self.kept();
         // One that is far too large is another's: what is unpacked is larger than what it came as.
-        let fits = kept.bodies.iter().position(|b| (room..=room.saturating_mul(2)).contains(&b.capacity()));
+        // Of those that fit the last: most of it is still in the processor's cache.
+        let fits = kept.bodies.iter().rposition(|b| (room..=room.saturating_mul(2)).contains(&b.capacity()));
         let found = fits.map(|at| kept.bodies.remove(at));
         drop(kept);
         // The next is rarely exactly as long.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::time;
 use crate::error::Error;
+use crate::sys::memory;
 
 /// Which time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -196,9 +197,14 @@ impl Column<'_> {
         // The sign tells of any time outside.
         let outside = |t: i64| t.wrapping_sub(SIX_BYTES) | time::LAST.wrapping_sub(t);
         let times = self.timestamps.get(from..to).unwrap_or_default();
-        let (fours, rest) = times.as_chunks();
-        let all = fours.iter().fold(0, |all, [a, b, c, d]| all | outside(*a) | outside(*b) | outside(*c) | outside(*d));
-        rest.iter().fold(all, |all, t| all | outside(*t)) >= 0
+        let (blocks, rest) = times.as_chunks::<32>();
+        let mut all = rest.iter().fold(0, |all, t| all | outside(*t));
+        for block in blocks {
+            memory::read_on(block);
+            let fours = block.as_chunks::<4>().0.iter();
+            all = fours.fold(all, |all, [a, b, c, d]| all | outside(*a) | outside(*b) | outside(*c) | outside(*d));
+        }
+        all >= 0
     }
 }
 

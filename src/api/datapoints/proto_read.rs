@@ -230,25 +230,14 @@ fn usual(r: &[u8; RECORD]) -> Option<(i64, f64)> {
 }
 
 fn numbers(list: &[u8], out: &mut Points) -> Read<()> {
-    const BLOCK: usize = 128;
-    let (mut times, mut values) = ([0; BLOCK], [0.0; BLOCK]);
     let guess = list.len() / RECORD;
     memory::reserve(&mut out.timestamps, guess);
     memory::reserve(&mut out.numbers, guess);
     let mut rest = list;
     while !rest.is_empty() {
-        let mut n = 0;
-        for ((record, time), value) in rest.as_chunks::<RECORD>().0.iter().zip(&mut times).zip(&mut values) {
-            let Some(point) = usual(record) else { break };
-            (*time, *value) = point;
-            n += 1;
-        }
-        out.timestamps.extend_from_slice(times.get(..n).unwrap_or_default());
-        out.numbers.extend_from_slice(values.get(..n).unwrap_or_default());
+        let records = rest.as_chunks::<RECORD>().0.iter();
+        let n = memory::append_pairs(&mut out.timestamps, &mut out.numbers, records.map(usual));
         rest = rest.get(n * RECORD..).unwrap_or_default();
-        if n == BLOCK {
-            continue;
-        }
         out.fill_marks();
         // One that is not usual, and on.
         let mut reader = Reader(rest);

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use super::answers::{PROTOBUF, body, decode, items, next_asked, paired, points_of};
 use super::columns::{Columns, Points};
-use super::crew::{Crew, Work};
+use super::crew::Work;
 use super::proto_read::Item;
 use super::query::{Ask, parse};
 use super::windows::{Asked, MAX_AGGREGATES, MAX_RAW, MAX_SERIES, Reading};
 use crate::api::Client;
 use crate::api::client::Accepted;
+use crate::api::operations::lanes::Lanes;
 use crate::api::outgoing::{Outgoing, Payload};
 use crate::config::concurrency::BudgetKey;
 use crate::error::{Error, Status};
@@ -204,19 +205,14 @@ impl Read {
     }
 
     async fn go(mut self) -> Result<Columns, Error> {
-        let mut under_way = Crew::default();
-        let mut asked: HashMap<u64, Vec<Asked>> = HashMap::new();
+        // On one task: an answer becomes columns while it is still in the processor's cache, before the next is received.
+        let mut under_way = Lanes::none();
+        let mut asked: HashMap<usize, Vec<Asked>> = HashMap::new();
         let mut number = 0;
         loop {
             while self.error.is_none() && under_way.len() < self.way.width {
                 let Some((next, ignore_unknown)) = self.next_request() else { break };
                 let work = self.way.ask(&body(&self.readings, &next, ignore_unknown), Some(PROTOBUF));
-                if under_way.len() == 0 && self.first.is_empty() && self.pending.is_empty() {
-                    // Alone: a hop to another task and back costs as much as a small answer.
-                    let result = work.await;
-                    self.answered(&next, result);
-                    continue;
-                }
                 under_way.start(number, work);
                 asked.insert(number, next);
                 number += 1;

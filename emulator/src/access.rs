@@ -6,6 +6,7 @@ use crate::areas::GROUPS;
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::generic::{rows, text};
+use crate::scope::{Scope, allow};
 use crate::state::{Data, State};
 
 /// Beginning of a path, capability; the first that fits.
@@ -120,21 +121,20 @@ pub fn everything() -> Vec<Value> {
     all.collect()
 }
 
-/// Scopes are not evaluated: any counts as all.
-pub fn check(state: &State, call: &Call) -> Result<()> {
-    if state.access().is_none() {
-        return Ok(());
-    }
-    let Some((acl, actions)) = needed(call) else { return Ok(()) };
-    let Some(have) = capabilities(state, &state.read()) else { return Ok(()) };
+/// The scope in which the client may do what the request wants; None where that is everything.
+pub fn check(state: &State, call: &Call) -> Result<Option<Scope>> {
+    let Some(mine) = state.access().clone() else { return Ok(None) };
+    let Some((acl, actions)) = needed(call) else { return Ok(None) };
+    let data = state.read();
+    let have = capabilities(state, &data).unwrap_or_default();
     let granted = have.iter().filter_map(Value::as_object).flatten().filter(|(name, _)| name.eq_ignore_ascii_case(acl));
-    let mut granted =
-        granted.filter_map(|(_, what)| what.get("actions")?.as_array()).flatten().filter_map(Value::as_str);
-    if granted.any(|action| actions.iter().any(|a| a.eq_ignore_ascii_case(action))) {
-        return Ok(());
-    }
-    // The service does not tell one from the other either.
-    Err(ApiError::new(403, "Resource not found. This may also be due to insufficient access rights."))
+    let fits =
+        |action: &Value| action.as_str().is_some_and(|have| actions.iter().any(|a| a.eq_ignore_ascii_case(have)));
+    let granted =
+        granted.filter(|(_, what)| what.get("actions").and_then(Value::as_array).is_some_and(|l| l.iter().any(fits)));
+    let scopes: Vec<&Value> = granted.map(|(_, what)| what.get("scope").unwrap_or(&Value::Null)).collect();
+    allow(!scopes.is_empty())?;
+    Ok(Scope::new(&data, acl, mine, &scopes))
 }
 
 /// `{"groups": [sourceId, …]}`, or `{"groups": null}` to allow everything again.

@@ -6,14 +6,18 @@ use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::resources::{kinds, no_such_path};
 use crate::state::State;
-use crate::{access, datapoints, generic, raw, resources};
+use crate::{access, datapoints, generic, raw, resources, scope};
 
 pub fn serve(state: &State, call: &Call) -> Reply {
     route(state, call).into()
 }
 
 fn route(state: &State, call: &Call) -> Result<Reply> {
-    access::check(state, call)?;
+    let scope = access::check(state, call)?;
+    scope::within(scope, || find(state, call))
+}
+
+fn find(state: &State, call: &Call) -> Result<Reply> {
     let first = call.segments.first().map_or("", String::as_str);
     let second = call.segments.get(1).map_or("", String::as_str);
     match (first, second) {

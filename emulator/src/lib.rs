@@ -35,6 +35,7 @@ mod raw;
 mod resources;
 mod room;
 mod routes;
+mod scope;
 mod seed;
 mod server;
 mod state;

@@ -3,7 +3,7 @@
 use base64::Engine;
 use serde_json::{Value, json};
 
-use crate::areas::files::plain_text;
+use crate::areas::files::{permit, plain_text};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{SET, Set, Special, int, not_found, object, page, rows, set, strip, text};
@@ -104,6 +104,7 @@ pub static SPECIALS: &[Special] = &[
         let key = Identifier::parse(&call.object()?)?;
         let data = state.read();
         let id = data.table("files").and_then(|t| t.resolve(&key));
+        permit(&data, id)?;
         let id = id.ok_or_else(|| ApiError::missing("Document not found", vec![key.to_json()]))?;
         let content = plain_text(&data, id).ok_or_else(|| ApiError::bad("The emulator reads only plain text"))?;
         Ok(Reply { status: 200, content_type: "text/plain", body: ended(content) })
@@ -134,6 +135,7 @@ pub static SPECIALS: &[Special] = &[
 fn document(data: &Data, params: &[&str]) -> Result<i64> {
     let name = params.first().copied().unwrap_or("");
     let id = name.parse().ok().filter(|id| data.contents.of(*id).is_some());
+    permit(data, id)?;
     id.ok_or_else(|| not_found("documents", name))
 }
 
@@ -148,7 +150,7 @@ fn find(data: &Data, body: &Object) -> Result<Vec<Object>> {
     let keys = sort_keys(body)?;
     let words = query(body).unwrap_or_default();
     let mut found = Vec::new();
-    for (id, file) in rows(data, "files") {
+    for (id, file) in rows(data, "files").filter(|(_, file)| crate::scope::sees(file)) {
         let Some(content) = data.contents.of(id) else { continue };
         let words_in = |text: &str| words.split_whitespace().all(|w| text.contains(w));
         let read = plain_text(data, id).unwrap_or("");

@@ -81,6 +81,7 @@ fn file(data: &Data, item: &Value) -> Result<i64> {
     let named = named.iter().filter_map(|(key, field)| Some(((*key).to_owned(), item.get(*field)?.clone()))).collect();
     let key = Identifier::parse(&named)?;
     let id = data.table("files").and_then(|t| t.resolve(&key));
+    super::files::permit(data, id)?;
     id.ok_or_else(|| ApiError::missing("Files ids not found", vec![key.to_json()]))
 }
 

@@ -171,8 +171,10 @@ fn of_pipeline(data: &Data, table: &str, name: &str) -> Vec<i64> {
 }
 
 fn known(data: &Data, name: &str) -> Result<i64> {
-    let id = data.table("extpipes").and_then(|t| t.id_of(name));
-    id.ok_or_else(|| ApiError::missing("Extraction pipeline not found", vec![json!({ "externalId": name })]))
+    let found = data.table("extpipes").and_then(|t| t.id_of(name).and_then(|id| Some((id, t.get(id)?))));
+    let unknown = || ApiError::missing("Extraction pipeline not found", vec![json!({ "externalId": name })]);
+    let (id, row) = found.ok_or_else(unknown)?;
+    crate::scope::permit(row).map(|()| id)
 }
 
 fn create_runs(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {

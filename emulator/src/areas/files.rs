@@ -120,7 +120,13 @@ fn existing(data: &Data, item: &Object) -> Result<(i64, Object)> {
     let key = Identifier::parse(item)?;
     let table = data.table("files");
     let found = table.and_then(|t| t.resolve(&key)).and_then(|id| Some((id, table?.get(id)?.clone())));
-    found.ok_or_else(|| ApiError::missing("Files ids not found", vec![key.to_json()]))
+    let found = found.ok_or_else(|| ApiError::missing("Files ids not found", vec![key.to_json()]))?;
+    crate::scope::permit(&found.1).map(|()| found)
+}
+
+/// Whether the file, if it is one, is within the scope of the request.
+pub fn permit(data: &Data, id: Option<i64>) -> Result<()> {
+    id.and_then(|id| data.table("files")?.get(id)).map_or(Ok(()), crate::scope::permit)
 }
 
 fn only_item(call: &Call) -> Result<Object> {
@@ -188,7 +194,9 @@ fn download_link(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     let mut missing = Vec::new();
     for item in list {
         let key = Identifier::parse(&item)?;
-        match data.table("files").and_then(|t| t.resolve(&key)) {
+        let id = data.table("files").and_then(|t| t.resolve(&key));
+        permit(&data, id)?;
+        match id {
             Some(id) if data.contents.of(id).is_some() => {
                 let mut link = crate::generic::object(key.to_json());
                 link.insert("downloadUrl".into(), json!(format!("{}/_storage/files/{id}", base(call))));

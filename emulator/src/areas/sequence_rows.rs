@@ -31,7 +31,8 @@ fn find<'a>(data: &'a Data, item: &Object) -> Result<(i64, &'a Object)> {
     let key = Identifier::parse(item)?;
     let table = data.table("sequences");
     let found = table.and_then(|t| t.resolve(&key)).and_then(|id| Some((id, table?.get(id)?)));
-    found.ok_or_else(|| ApiError::missing("Sequences ids not found", vec![key.to_json()]))
+    let found = found.ok_or_else(|| ApiError::missing("Sequences ids not found", vec![key.to_json()]))?;
+    crate::scope::permit(found.1).map(|()| found)
 }
 
 /// The sequence's columns by name: all, or those asked for in that order.

@@ -167,6 +167,8 @@ pub static SPECIALS: &[Special] = &[
 fn revision(data: &Data, params: &[&str]) -> Result<(String, i64)> {
     let (model, revision) = (params.first().copied().unwrap_or(""), params.get(1).copied().unwrap_or(""));
     let table = table_name(REVISIONS, &[model]);
+    let above = find(data, MODELS, true, model).and_then(|id| data.table(MODELS)?.get(id));
+    above.map_or(Ok(()), crate::scope::permit)?;
     let id = find(data, &table, true, revision).ok_or_else(|| not_found("3D revisions", revision))?;
     Ok((table, id))
 }

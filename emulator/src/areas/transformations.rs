@@ -14,6 +14,8 @@ const TABLE: &str = "transformations";
 const JOBS: &str = "transformations/jobs";
 const NOTIFICATIONS: &str = "transformations/notifications";
 const SCHEDULES: &str = "transformations/schedules";
+/// The transformation of a schedule, for scopes: no answer shows it.
+const OF: &str = "@transformationId";
 
 pub static SETS: &[Set] = &[
     Set {
@@ -63,6 +65,7 @@ pub static SETS: &[Set] = &[
             // A schedule goes by the names of its transformation.
             ctx.id = id;
             row.insert("id".into(), json!(id));
+            row.insert(OF.into(), json!(id));
             row.insert("externalId".into(), transformation.get("externalId").cloned().unwrap_or(Value::Null));
             row.entry("isPaused").or_insert(json!(false));
             Ok(())
@@ -123,6 +126,7 @@ pub static SPECIALS: &[Special] = &[
         let id = params.first().copied().unwrap_or("");
         let mut row =
             id.parse().ok().and_then(|id| data.table(JOBS)?.get(id)).cloned().ok_or_else(|| not_found("jobs", id))?;
+        crate::scope::permit(&row)?;
         show_job(&View { state, data: &data, now: now_ms() }, &mut row);
         let time = row.get("finishedTime").into_iter();
         let items = time.map(|t| json!({"timestamp": t, "name": "requests", "count": 0}));
@@ -146,7 +150,8 @@ fn named(data: &Data, item: &Object) -> Result<(i64, Object)> {
     let key = Identifier::parse(item)?;
     let table = data.table(TABLE);
     let found = table.and_then(|t| t.resolve(&key)).and_then(|id| Some((id, table?.get(id)?.clone())));
-    found.ok_or_else(|| ApiError::missing("Transformation not found", vec![key.to_json()]))
+    let found = found.ok_or_else(|| ApiError::missing("Transformation not found", vec![key.to_json()]))?;
+    crate::scope::permit(&found.1).map(|()| found)
 }
 
 fn show_transformation(view: &View, row: &mut Object) {
@@ -169,7 +174,8 @@ fn show_transformation(view: &View, row: &mut Object) {
         row.insert(if running { "runningJob" } else { "lastFinishedJob" }.into(), json!(job));
     }
     if let Some(schedule) = id.and_then(|id| view.data.table(SCHEDULES)?.get(id)) {
-        row.insert("schedule".into(), json!(schedule));
+        let shown: Object = schedule.clone().into_iter().filter(|(field, _)| field != OF).collect();
+        row.insert("schedule".into(), json!(shown));
     }
 }
 

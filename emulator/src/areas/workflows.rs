@@ -6,6 +6,7 @@ use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::generic::{SET, Set, Special, View, int, not_found, object, page, paging, put, remove, rows, strip, text};
 use crate::resources::table::{Object, name};
+use crate::scope::permit;
 use crate::state::{Data, State, now_ms};
 
 const VERSIONS: &str = "workflows/versions";
@@ -126,7 +127,8 @@ pub static SPECIALS: &[Special] = &[
 fn version(data: &Data, params: &[&str]) -> Result<Object> {
     let key = name(VERSION_KEY, &object(json!({"workflowExternalId": params.first(), "version": params.get(1)})));
     let found = key.as_ref().and_then(|k| data.table(VERSIONS)?.id_of(k)).and_then(|id| data.table(VERSIONS)?.get(id));
-    found.cloned().ok_or_else(|| not_found("workflow versions", &params.join("/")))
+    let found = found.cloned().ok_or_else(|| not_found("workflow versions", &params.join("/")))?;
+    permit(&found).map(|()| found)
 }
 
 /// The UUID of the nth thing.
@@ -202,6 +204,7 @@ fn change(state: &State, params: &[&str], apply: impl FnOnce(&mut Object)) -> Re
     let id =
         data.table(EXECUTIONS).and_then(|t| t.id_of(wanted)).ok_or_else(|| not_found("workflow executions", wanted))?;
     let mut row = data.table(EXECUTIONS).and_then(|t| t.get(id)).cloned().unwrap_or_default();
+    permit(&row)?;
     apply(&mut row);
     put(&mut data, EXECUTIONS, ID, id, row.clone())?;
     show_execution(&View { state, data: &data, now: now_ms() }, &mut row);
@@ -228,7 +231,8 @@ fn update_task(state: &State, call: &Call, params: &[&str]) -> Result<Reply> {
 
 fn trigger(data: &Data, params: &[&str]) -> Result<i64> {
     let wanted = params.first().copied().unwrap_or("");
-    data.table(TRIGGERS).and_then(|t| t.id_of(wanted)).ok_or_else(|| not_found("triggers", wanted))
+    let id = data.table(TRIGGERS).and_then(|t| t.id_of(wanted)).ok_or_else(|| not_found("triggers", wanted))?;
+    data.table(TRIGGERS).and_then(|t| t.get(id)).map_or(Ok(()), permit).map(|()| id)
 }
 
 fn pause(state: &State, params: &[&str], paused: bool) -> Result<Reply> {

@@ -174,7 +174,7 @@ fn locate<'a>(data: &'a Data, keys: &[Identifier]) -> Result<Vec<(i64, &'a Objec
     let (mut missing, mut twice) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for key in keys {
-        match super::find(data, key) {
+        match super::permitted(data, key)? {
             Some((id, row)) => {
                 if !seen.insert(id) {
                     twice.push(key.to_json());
@@ -356,7 +356,7 @@ pub fn delete(state: &State, call: &Call) -> Result<Reply> {
     let mut ids = Vec::with_capacity(keys.len());
     let mut missing = Vec::new();
     for key in &keys {
-        match super::find(&data, key) {
+        match super::permitted(&data, key)? {
             Some((id, _)) => ids.push(id),
             None => missing.push(key.to_json()),
         }

@@ -45,6 +45,13 @@ fn find<'a>(data: &'a Data, key: &Identifier) -> Option<(i64, &'a Object)> {
     Some((id, table.get(id)?))
 }
 
+/// The same within the scope of the request.
+fn permitted<'a>(data: &'a Data, key: &Identifier) -> Result<Option<(i64, &'a Object)>> {
+    let found = find(data, key);
+    found.map_or(Ok(()), |(_, row)| crate::scope::permit(row))?;
+    Ok(found)
+}
+
 fn kind(row: &Object) -> Kind {
     match row.get("type").and_then(Value::as_str) {
         Some("string") => Kind::Text,

@@ -126,7 +126,7 @@ fn set_pending(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
         let node = item.get("pendingInstanceId").and_then(pair);
         let node = node.ok_or_else(|| crate::generic::missing_field("pendingInstanceId"))?;
         let key = Identifier::parse(item)?;
-        let Some((id, row)) = super::find(&data, &key) else {
+        let Some((id, row)) = super::permitted(&data, &key)? else {
             return Err(ApiError::missing("Time series not found", vec![key.to_json()]));
         };
         let taken = data.instances.all.contains_key(&(false, node.0.clone(), node.1.clone()));

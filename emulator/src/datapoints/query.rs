@@ -157,7 +157,7 @@ pub fn list(state: &State, call: &Call) -> Result<Reply> {
     let mut found = Vec::with_capacity(queries.len());
     let mut missing = Vec::new();
     for query in &queries {
-        match super::find(&data, &query.key) {
+        match super::permitted(&data, &query.key)? {
             Some((id, row)) => found.push(run(&data, query, id, row)?),
             None => missing.push(query.key.to_json()),
         }
@@ -273,7 +273,7 @@ pub fn latest(state: &State, call: &Call) -> Result<Reply> {
             ignore_bad: item.get("ignoreBadDataPoints").and_then(Value::as_bool).unwrap_or(true),
             uncertain_as_bad: item.get("treatUncertainAsBad").and_then(Value::as_bool).unwrap_or(true),
         };
-        let Some((id, row)) = super::find(&data, &key) else {
+        let Some((id, row)) = super::permitted(&data, &key)? else {
             missing.push(key.to_json());
             continue;
         };

@@ -14,6 +14,7 @@ use crate::error::{ApiError, Result};
 use crate::generic::{Ctx, SET, Set, Special, View, int, need, page, paging, text};
 use crate::resources::flag;
 use crate::resources::table::{EXTERNAL_ID, Identifier, Object, pair};
+use crate::scope;
 use crate::state::{Data, State, now_ms};
 
 const PATH: &str = "timeseries/subscriptions";
@@ -55,6 +56,7 @@ pub static SPECIALS: &[Special] = &[
             let name = need(item, "externalId")?;
             match data.table(PATH).and_then(|t| t.id_of(name)) {
                 Some(id) => {
+                    subscription(&data, name)?;
                     crate::generic::remove(&mut data, PATH, id);
                     changes::forget(&mut data, name);
                 }
@@ -71,7 +73,8 @@ fn unknown(name: &str) -> ApiError {
 }
 
 fn subscription<'a>(data: &'a Data, name: &str) -> Result<&'a Object> {
-    data.table(PATH).and_then(|t| t.get(t.id_of(name)?)).ok_or_else(|| unknown(name))
+    let row = data.table(PATH).and_then(|t| t.get(t.id_of(name)?)).ok_or_else(|| unknown(name))?;
+    scope::permit(row).map(|()| row)
 }
 
 fn make(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
@@ -84,6 +87,7 @@ fn make(ctx: &mut Ctx, _: Option<&Object>, row: &mut Object) -> Result<()> {
         named(ctx.data, list, row.get(list))?;
     }
     row.insert("since".into(), json!(ctx.data.changes.next()));
+    scope::permit(row)?;
     let name = need(row, "externalId")?;
     changes::define(ctx.data, name, row, true)
 }
@@ -130,6 +134,7 @@ fn update(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
                 return Err(ApiError::bad("The filter of a subscription can be set, not removed"));
             }
             crate::generic::apply_change(&mut row, field, change)?;
+            scope::permit(&row)?;
         }
         let count: usize = LISTS.iter().filter_map(|l| row.get(*l)?.as_array()).map(Vec::len).sum();
         if count > MAX_MEMBERS {

@@ -109,7 +109,7 @@ impl<'a> Source<'a> {
         }
         let raw = !fields.contains_key("aggregates");
         let mut query = Query::new(&fields, &Object::new(), now)?;
-        let (id, row) = super::find(data, query.key())
+        let (id, row) = super::permitted(data, query.key())?
             .ok_or_else(|| ApiError::missing("Time series not found", vec![query.key().to_json()]))?;
         if super::kind(row) == Kind::State {
             return Err(ApiError::bad("A state time series cannot be part of an expression"));

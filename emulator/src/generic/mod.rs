@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
 use crate::resources::table::{EXTERNAL_ID, Object, Table, map_weight};
+use crate::scope;
 use crate::state::{Data, State, now_ms};
 
 pub use filter::Filter;
@@ -346,7 +347,9 @@ impl Set {
                 let data = state.read();
                 let view = View { state, data: &data, now };
                 let name = rest.join("/");
-                let found = find(&data, &table, self.numbered, &name).and_then(|id| at.shown(&view, id));
+                let found = find(&data, &table, self.numbered, &name);
+                scope::allow(found.is_none_or(|id| at.sees(&data, id)))?;
+                let found = found.and_then(|id| at.shown(&view, id));
                 found.map(|row| Reply::ok(&row)).ok_or_else(|| not_found(self.noun, &name))
             }
         }
@@ -355,8 +358,12 @@ impl Set {
     /// The row above has to exist.
     fn parent(&self, data: &Data, params: &[&str]) -> Result<()> {
         let (Some((last, above)), Some(parent)) = (params.split_last(), set(self.parent)) else { return Ok(()) };
-        match find(data, &table_name(parent.path, above), parent.numbered, last) {
-            Some(_) => Ok(()),
+        let table = table_name(parent.path, above);
+        match find(data, &table, parent.numbered, last) {
+            Some(id) => {
+                scope::allow(write::At { set: parent, table: &table }.sees(data, id))?;
+                parent.parent(data, above)
+            }
             None => Err(not_found(parent.noun, last)),
         }
     }

@@ -81,6 +81,7 @@ impl At<'_> {
         };
         // The filter sees what the answer shows, so that progress counts.
         let ids = view.data.table(self.table).into_iter().flat_map(|t| t.rows.keys().copied());
+        let ids = ids.filter(|id| self.sees(view.data, *id));
         if filter.is_empty() && search.is_empty() && keys.is_empty() {
             // Nothing to look into, so only the rows of the page are taken out.
             let (ids, next) = paged(body, max, ids)?;

@@ -8,6 +8,7 @@ use super::{Ctx, Set, View, missing_field, put, remove};
 use crate::error::{ApiError, Result};
 use crate::resources::references;
 use crate::resources::table::{Object, map_weight, name};
+use crate::scope;
 use crate::state::Data;
 
 /// A set with its table's name.
@@ -59,6 +60,15 @@ impl At<'_> {
         }
     }
 
+    /// What belongs to a row is within the scope of that row.
+    pub fn sees(&self, data: &Data, id: i64) -> bool {
+        !self.set.parent.is_empty() || data.table(self.table).and_then(|t| t.get(id)).is_none_or(scope::sees)
+    }
+
+    fn permit(&self, row: &Object) -> Result<()> {
+        scope::allow(!self.set.parent.is_empty() || scope::sees(row))
+    }
+
     /// Row ids in the order asked for. Unknown names are an error unless ignored.
     pub fn resolve(&self, data: &Data, items: &[Object], ignore_unknown: bool) -> Result<Vec<i64>> {
         let mut ids = Vec::with_capacity(items.len());
@@ -78,6 +88,7 @@ impl At<'_> {
         if !twice.is_empty() {
             return Err(ApiError::duplicated(400, "Duplicated ids in the request", twice));
         }
+        scope::allow(ids.iter().all(|id| self.sees(data, *id)))?;
         Ok(ids)
     }
 
@@ -137,6 +148,7 @@ impl At<'_> {
             if let Some(make) = set.make {
                 make(ctx, before.as_ref(), &mut row)?;
             }
+            before.iter().chain([&row]).try_for_each(|row| self.permit(row))?;
             ready.push((ctx.id, row));
         }
         let ids: Vec<i64> = ready.iter().map(|(id, _)| *id).collect();
@@ -165,6 +177,7 @@ impl At<'_> {
             for (field, change) in changes.iter().filter(|(_, c)| !c.is_null()) {
                 apply_change(&mut row, field, change)?;
             }
+            self.permit(&row)?;
             references(ctx.data, &row)?;
             if let Some(text) = name(self.set.key, &row)
                 && ctx.data.table(self.table).and_then(|t| t.id_of(&text)).is_some_and(|owner| owner != *id)
@@ -199,6 +212,10 @@ impl At<'_> {
 
     pub fn drop(&self, ctx: &mut Ctx, items: &[Object]) -> Result<Vec<Value>> {
         let mut dropped = Vec::new();
+        for item in items {
+            let (key, id) = self.named(item)?;
+            scope::allow(self.lookup(ctx.data, &key, id).is_none_or(|id| self.sees(ctx.data, id)))?;
+        }
         for item in items {
             let (key, id) = self.named(item)?;
             if let Some(id) = self.lookup(ctx.data, &key, id) {

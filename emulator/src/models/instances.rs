@@ -15,6 +15,7 @@ use crate::error::{ApiError, Result};
 use crate::generic::{answer, object, paged, text};
 use crate::resources::table::{Object, map_weight};
 use crate::resources::{compare, items};
+use crate::scope::{allow, reads_space};
 use crate::state::State;
 
 /// Room for instances that were deleted.
@@ -138,7 +139,7 @@ impl Instances {
     /// All of one kind; those that are always there only for a filter that names their space.
     pub fn listed(&self, edge: bool, filter: Option<&Value>) -> impl Iterator<Item = &Instance> {
         let named = !edge && filter.is_some_and(|f| f.to_string().contains(&format!("\"{UNIT_SPACE}\"")));
-        self.of_type(edge).chain(units().values().filter(move |_| named))
+        self.of_type(edge).filter(|i| reads_space(&i.key.1)).chain(units().values().filter(move |_| named))
     }
 }
 
@@ -350,7 +351,9 @@ pub fn by_ids(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     check_sources(&eval, &sources)?;
     let mut found = Vec::new();
     for item in &list {
-        if let Some(instance) = data.instances.get(&key(item)?)
+        let key = key(item)?;
+        allow(reads_space(&key.1))?;
+        if let Some(instance) = data.instances.get(&key)
             && with_data(&eval, instance, &sources)?
         {
             found.push(shown(&eval, instance, &everything(&sources))?);
@@ -452,7 +455,9 @@ pub fn inspect(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
     let all: Vec<Object> = views(&data).collect();
     let mut found = Vec::new();
     for item in &list {
-        let Some(instance) = data.instances.all.get(&key(item)?) else { continue };
+        let key = key(item)?;
+        allow(reads_space(&key.1))?;
+        let Some(instance) = data.instances.all.get(&key) else { continue };
         let mut results = Object::new();
         if operations.contains_key("involvedViews") {
             let involved = all.iter().filter(|v| eval.has_data(instance, v, 0).unwrap_or(false));

@@ -16,6 +16,7 @@ mod write;
 
 use crate::generic::Special;
 
+pub use core::SPACE as CORE_SPACE;
 pub use dml::failed as graphql_failed;
 pub use filter::{Eval, Values};
 pub use instances::{Instance, Instances, Key};

@@ -10,6 +10,7 @@ use crate::call::{Call, Reply};
 use crate::cursor;
 use crate::error::{ApiError, Result};
 use crate::resources::table::Object;
+use crate::scope::reads_space;
 use crate::state::State;
 
 const MAX_LIMIT: u64 = 10_000;
@@ -175,7 +176,7 @@ impl<'a> Query<'a> {
         let instances = &self.eval.data.instances;
         let mut rows: Vec<&Instance> = instances.listed(edge, filter).collect();
         if self.sync {
-            rows.extend(instances.gone.values().filter(|i| i.key.0 == edge));
+            rows.extend(instances.gone.values().filter(|i| i.key.0 == edge && reads_space(&i.key.1)));
         }
         rows
     }
@@ -183,10 +184,11 @@ impl<'a> Query<'a> {
     fn find(&self, reference: Option<&Value>) -> Option<&'a Instance> {
         let data = self.eval.data;
         let found = data.instances.node(reference?);
-        found.or_else(|| {
+        let found = found.or_else(|| {
             let part = |field: &str| Some(reference?.get(field)?.as_str()?.to_owned());
             data.instances.gone.get(&(false, part("space")?, part("externalId")?)).filter(|_| self.sync)
-        })
+        });
+        found.filter(|i| reads_space(&i.key.1))
     }
 
     fn nodes(&mut self, nodes: &Value, depth: usize) -> Result<Set<'a>> {

@@ -10,6 +10,7 @@ use crate::error::{ApiError, Result};
 use crate::generic::{Ctx, SET, Set, Special, int, object, page, paging, rows, text};
 use crate::resources::table::{Object, name};
 use crate::resources::{items, violations};
+use crate::scope;
 use crate::state::{Data, State};
 
 pub const SPACES: &str = "models/spaces";
@@ -76,6 +77,7 @@ pub static SPECIALS: &[Special] = &[
         let mut data = state.write();
         let known = |item: &Object| data.table(SPACES).and_then(|t| t.id_of(text(item, "space")));
         let found: Vec<(i64, &Object)> = list.iter().filter_map(|item| Some((known(item)?, item))).collect();
+        found.iter().try_for_each(|(_, item)| scope::permit(item))?;
         found.iter().try_for_each(|(_, item)| checks::is_empty(&data, text(item, "space")))?;
         for (id, _) in &found {
             crate::generic::remove(&mut data, SPACES, *id);
@@ -90,7 +92,7 @@ pub static SPECIALS: &[Special] = &[
         if body.get("limit").is_none_or(Value::is_null) {
             body.insert("limit".into(), json!(10));
         }
-        let all = rows(&data, SPACES).map(|(_, row)| Value::Object(row.clone())).chain(global);
+        let all = seen(&data, SPACES).map(|(_, row)| Value::Object(row.clone())).chain(global);
         Ok(Reply::ok(&page(&body, 1000, all)?))
     }),
     ("GET", VIEWS, |state, call, _| versions(state, call, VIEWS)),
@@ -115,18 +117,24 @@ pub static SPECIALS: &[Special] = &[
     }),
     ("GET", "models/statistics/spaces", |state, _, _| {
         let data = state.read();
-        let all: Vec<Value> = rows(&data, SPACES).map(|(_, row)| space_statistics(&data, text(row, "space"))).collect();
+        let all: Vec<Value> = seen(&data, SPACES).map(|(_, row)| space_statistics(&data, text(row, "space"))).collect();
         Ok(Reply::ok(&json!({ "items": all })))
     }),
     ("POST", "models/statistics/spaces/byids", |state, call, _| {
         let list = items(&mut call.object()?, 100)?;
         let data = state.read();
+        list.iter().try_for_each(scope::permit)?;
         let known = |item: &&Object| data.table(SPACES).is_some_and(|t| t.id_of(text(item, "space")).is_some());
         let found: Vec<Value> =
             list.iter().filter(known).map(|item| space_statistics(&data, text(item, "space"))).collect();
         Ok(Reply::ok(&json!({ "items": found })))
     }),
 ];
+
+/// The rows that the request may list.
+fn seen<'a>(data: &'a Data, path: &str) -> impl Iterator<Item = (i64, &'a Object)> + use<'a> {
+    rows(data, path).filter(|(_, row)| scope::sees(row))
+}
 
 fn space_statistics(data: &Data, space: &str) -> Value {
     let count = |path: &str| rows(data, path).filter(|(_, row)| text(row, "space") == space).count();
@@ -345,6 +353,7 @@ pub fn views(data: &Data) -> impl Iterator<Item = Object> + use<'_> {
 }
 
 fn make_model(ctx: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<()> {
+    scope::permit(row)?;
     need_space(ctx.data, text(row, "space"))?;
     checks::external_id("a data model", row)?;
     checks::version("a data model", row)?;
@@ -363,6 +372,7 @@ fn make_model(ctx: &mut Ctx, old: Option<&Object>, row: &mut Object) -> Result<(
                 view.insert(field.into(), json!(ctx.now));
             }
             make_view(ctx, None, &mut view)?;
+            scope::permit(&view)?;
             let old = name(VERSIONED, &view).and_then(|n| ctx.data.table(VIEWS)?.id_of(&n));
             let id = old.unwrap_or(ctx.data.next_id);
             ctx.data.next_id += i64::from(old.is_none());
@@ -406,7 +416,7 @@ fn versions(state: &State, call: &Call, path: &str) -> Result<Reply> {
         let best = newest.entry(name(PAIR, row).unwrap_or_default()).or_insert(this);
         *best = this.max(*best);
     }
-    let wanted = rows(&data, path).filter(|(id, row)| {
+    let wanted = seen(&data, path).filter(|(id, row)| {
         let latest = newest.get(&name(PAIR, row).unwrap_or_default()).is_some_and(|(_, best)| best == id);
         (all || latest) && space.is_none_or(|s| text(row, "space") == s)
     });
@@ -427,9 +437,10 @@ fn by_ids(state: &State, call: &Call, path: &str) -> Result<Reply> {
             |item: &Object, field: &&str| item.get(*field).is_none_or(|v| v.is_null() || row.get(*field) == Some(v));
         list.iter().any(|item| VERSIONED.iter().all(|field| fits(item, field)))
     };
-    let own = rows(&data, path).map(|(_, row)| row);
-    let global = core::views().values().filter(|_| path == VIEWS);
-    let found = own.chain(global).filter(|row| asked(row)).map(|row| shown(&data, path, row, call));
+    let own: Vec<&Object> = rows(&data, path).map(|(_, row)| row).filter(|row| asked(row)).collect();
+    own.iter().try_for_each(|row| scope::permit(row))?;
+    let global = core::views().values().filter(|row| path == VIEWS && asked(row));
+    let found = own.into_iter().chain(global).map(|row| shown(&data, path, row, call));
     let found: Vec<Value> = found.collect();
     Ok(Reply::ok(&json!({ "items": found })))
 }
@@ -442,6 +453,7 @@ fn drop_part(state: &State, call: &Call, part: &str) -> Result<Reply> {
         let key = object(json!({"space": item.get("space"), "externalId": item.get("containerExternalId")}));
         let Some(id) = name(PAIR, &key).and_then(|n| data.table(CONTAINERS)?.id_of(&n)) else { continue };
         let mut row = data.table(CONTAINERS).and_then(|t| t.get(id)).cloned().unwrap_or_default();
+        scope::permit(&row)?;
         let gone = row.get_mut(part).and_then(Value::as_object_mut).and_then(|m| m.remove(text(&item, "identifier")));
         if gone.is_some() {
             crate::generic::put(&mut data, CONTAINERS, PAIR, id, row)?;

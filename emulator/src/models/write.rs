@@ -16,6 +16,7 @@ use crate::error::{ApiError, Result};
 use crate::generic::{int, object, text};
 use crate::resources::table::Object;
 use crate::resources::{flag, items};
+use crate::scope::permit_space;
 use crate::state::{Data, State, now_ms};
 
 pub fn apply(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
@@ -82,6 +83,7 @@ fn prepare(data: &Data, body: &Object, list: &[Object], now: i64) -> Result<(Vec
     let mut named = std::collections::HashSet::new();
     for item in list {
         let key = key(item)?;
+        permit_space(&key.1)?;
         need_space(data, &key.1)?;
         if key.2.is_empty() || key.2.chars().count() > MAX_EXTERNAL_ID {
             return Err(ApiError::bad(format!("externalId must have between 1 and {MAX_EXTERNAL_ID} characters")));
@@ -183,6 +185,7 @@ fn target(
             Err(ApiError::bad(format!("There is no unit {} in the catalog", key.2)))
         };
     }
+    permit_space(&key.1)?;
     need_space(data, &key.1)?;
     changes.insert(key.clone(), fresh(key, now));
     Ok(())
@@ -287,7 +290,11 @@ pub fn delete(state: &State, call: &Call, _: &[&str]) -> Result<Reply> {
 
 /// What is deleted need not be there, but its space has to.
 fn check_spaces(data: &Data, list: &[Object]) -> Result<()> {
-    list.iter().try_for_each(|item| need_space(data, crate::generic::need(item, "space")?))
+    list.iter().try_for_each(|item| {
+        let space = crate::generic::need(item, "space")?;
+        permit_space(space)?;
+        need_space(data, space)
+    })
 }
 
 /// Edges of a node that goes, go too. Answers with what was there.

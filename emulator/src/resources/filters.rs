@@ -9,6 +9,7 @@ use super::special;
 use super::table::Object;
 use super::{advanced, limits};
 use crate::error::{ApiError, Result};
+use crate::scope;
 use crate::state::Data;
 
 enum Prepared {
@@ -70,7 +71,7 @@ impl<'a> Matcher<'a> {
     }
 
     pub fn matches(&self, id: i64, row: &Object) -> bool {
-        self.tests.iter().all(|test| self.passes(test, id, row))
+        scope::sees(row) && self.tests.iter().all(|test| self.passes(test, id, row))
     }
 
     fn passes(&self, test: &Prepared, id: i64, row: &Object) -> bool {

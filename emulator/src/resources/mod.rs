@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Reply};
 use crate::error::{ApiError, Result};
+use crate::scope;
 use crate::state::{State, now_ms};
 use kinds::{Kind, Special};
 use table::Object;
@@ -101,6 +102,9 @@ fn body_or_empty(call: &Call) -> Result<Object> {
 fn get_one(state: &State, kind: &'static Kind, id: &str) -> Result<Reply> {
     let data = state.read();
     let found = id.parse().ok().filter(|_| kind.has_id && kind.serves("get"));
+    if let Some(row) = found.and_then(|id| data.table(kind.path)?.get(id)) {
+        scope::permit(row)?;
+    }
     match found.and_then(|id: i64| special::present(&data, kind, id, &[])) {
         Some(value) => Ok(Reply::ok(&value)),
         None => Err(ApiError::not_found(format!("{} with id {id} not found", kind.noun))),

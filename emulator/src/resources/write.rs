@@ -9,6 +9,7 @@ use super::kinds::{Kind, Type};
 use super::special;
 use super::table::{Identifier, Object, external_id, map_weight};
 use crate::error::{ApiError, Result};
+use crate::scope;
 use crate::state::Data;
 
 pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) -> Result<Vec<Value>> {
@@ -43,6 +44,7 @@ pub fn create(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         return Err(ApiError::duplicated(409, message, existing));
     }
     for value in &fresh {
+        scope::permit(value)?;
         references(data, value)?;
     }
     let first = data.next_id;
@@ -108,6 +110,7 @@ pub fn resolve(data: &Data, kind: &Kind, items: &[Object], ignore_unknown: bool)
     if !missing.is_empty() && !ignore_unknown {
         return Err(ApiError::missing(format!("{} ids not found", capitalized(kind.noun)), missing));
     }
+    permitted(data, kind, &ids)?;
     if !twice.is_empty() {
         return Err(ApiError::duplicated(
             if kind.twice_status == 422 { 422 } else { 400 },
@@ -116,6 +119,11 @@ pub fn resolve(data: &Data, kind: &Kind, items: &[Object], ignore_unknown: bool)
         ));
     }
     Ok(ids)
+}
+
+fn permitted(data: &Data, kind: &Kind, ids: &[i64]) -> Result<()> {
+    let table = data.table(kind.path);
+    ids.iter().filter_map(|id| table?.get(*id)).try_for_each(scope::permit)
 }
 
 fn capitalized(text: &str) -> String {
@@ -148,6 +156,7 @@ pub fn update(data: &mut Data, kind: &'static Kind, items: &[Object], now: i64) 
         for (name, change) in changes {
             apply(kind, &mut value, name, change)?;
         }
+        scope::permit(&value)?;
         if changes.contains_key("dataSetId") || changes.contains_key("labels") {
             references(data, &value)?;
         }
@@ -237,6 +246,7 @@ fn apply(kind: &Kind, value: &mut Object, name: &str, change: &Value) -> Result<
 pub fn delete(data: &mut Data, kind: &'static Kind, items: &[Object], body: &Object) -> Result<()> {
     let ids = resolve(data, kind, items, check::flag(body, "ignoreUnknownIds")?)?;
     let ids = special::before_delete(data, kind, ids, check::flag(body, "recursive")?)?;
+    permitted(data, kind, &ids)?;
     for id in ids {
         special::on_remove(data, kind, id);
         let row = data.table_mut(kind.path).remove(id);

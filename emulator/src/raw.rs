@@ -11,6 +11,7 @@ use crate::cursor;
 use crate::error::{ApiError, Result};
 use crate::resources::table::{Object, map_weight};
 use crate::resources::{flag, items, no_such_path};
+use crate::scope::{allow, holds};
 use crate::state::{Data, State, now_ms};
 
 const MAX_NAMES: usize = 1000;
@@ -62,13 +63,31 @@ fn no_table(db: &str, name: &str) -> ApiError {
     ApiError::not_found(format!("Table named {name} not found in database {db}"))
 }
 
+fn has_db(db: &str) -> bool {
+    holds("db", |v| v == db)
+}
+
+fn has_table(db: &str, table: &str) -> bool {
+    has_db(db) || holds("table", |v| *v == json!([db, table]))
+}
+
+/// Whether a table of the database, if not all, is within the scope of the request.
+fn knows_db(db: &str) -> bool {
+    has_db(db) || holds("table", |v| v.get(0).is_some_and(|d| d == db))
+}
+
 pub fn serve(state: &State, call: &Call) -> Result<Reply> {
     let rest: Vec<&str> = call.segments.iter().skip(2).map(String::as_str).collect();
+    match rest.as_slice() {
+        [db, "tables"] => allow(knows_db(db))?,
+        [db, "tables", table, "rows" | "cursors", ..] => allow(has_table(db, table))?,
+        _ => {}
+    }
     match (call.method.as_str(), rest.as_slice()) {
-        ("GET", []) => page_of_names(call, state.read().raw.dbs.keys()),
+        ("GET", []) => page_of_names(call, state.read().raw.dbs.keys().filter(|db| knows_db(db))),
         ("POST", []) => create_dbs(&mut state.write(), call),
         ("POST", ["delete"]) => delete_dbs(&mut state.write(), call),
-        ("GET", [db, "tables"]) => page_of_names(call, state.read().raw.db(db)?.keys()),
+        ("GET", [db, "tables"]) => page_of_names(call, state.read().raw.db(db)?.keys().filter(|t| has_table(db, t))),
         ("POST", [db, "tables"]) => create_tables(&mut state.write(), call, db),
         ("POST", [db, "tables", "delete"]) => delete_tables(&mut state.write(), call, db),
         ("GET", [db, "tables", table, "rows"]) => list(&state.read(), call, db, table),
@@ -111,6 +130,7 @@ fn refuse_existing<'a>(what: &str, found: impl Iterator<Item = &'a String>) -> R
 
 fn create_dbs(data: &mut Data, call: &Call) -> Result<Reply> {
     let (names, _) = names(call, 32)?;
+    allow(names.iter().all(|name| knows_db(name)))?;
     refuse_existing("Databases", names.iter().filter(|n| data.raw.dbs.contains_key(*n)))?;
     data.reserve(names.len() as u64, 0)?;
     data.raw.dbs.extend(names.iter().map(|n| (n.clone(), Database::new())));
@@ -119,6 +139,7 @@ fn create_dbs(data: &mut Data, call: &Call) -> Result<Reply> {
 
 fn delete_dbs(data: &mut Data, call: &Call) -> Result<Reply> {
     let (names, body) = names(call, 32)?;
+    allow(names.iter().all(|name| has_db(name)))?;
     let recursive = flag(&body, "recursive")?;
     for name in &names {
         if !data.raw.db(name)?.is_empty() && !recursive {
@@ -140,6 +161,7 @@ fn forget(data: &mut Data, table: RawTable) {
 
 fn create_tables(data: &mut Data, call: &Call, db: &str) -> Result<Reply> {
     let (names, _) = names(call, 64)?;
+    allow(names.iter().all(|name| has_table(db, name)))?;
     let ensure = call.filled_param("ensureParent") == Some("true");
     let existing = data.raw.dbs.get(db);
     if existing.is_none() && !ensure {
@@ -154,6 +176,7 @@ fn create_tables(data: &mut Data, call: &Call, db: &str) -> Result<Reply> {
 
 fn delete_tables(data: &mut Data, call: &Call, db: &str) -> Result<Reply> {
     let (names, _) = names(call, 64)?;
+    allow(names.iter().all(|name| has_table(db, name)))?;
     for name in &names {
         data.raw.table(db, name)?;
     }

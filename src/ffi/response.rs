@@ -55,7 +55,7 @@ impl ResponseBox {
     fn headers(&self) -> &Headers {
         self.headers.get_or_init(|| {
             let mut joined: BTreeMap<String, String> = BTreeMap::new();
-            for (name, value) in &self.response.headers {
+            for (name, value) in &*self.response.headers {
                 // Bytes outside ASCII are nothing certain in HTTP: UTF-8 where they can be, else Latin-1.
                 let value = match std::str::from_utf8(value.as_bytes()) {
                     Ok(text) => text.to_owned(),

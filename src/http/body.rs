@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use serde::de::IgnoredAny;
 
 use crate::error::Error;
@@ -66,9 +65,9 @@ pub enum Fault {
     Undecodable,
 }
 
-/// Whether a body is compressed; the name of an encoding that nobody asked for is an error.
-pub fn is_gzip(headers: &HeaderMap) -> Result<bool, String> {
-    match headers.get(CONTENT_ENCODING).map(|v| v.as_bytes().trim_ascii()) {
+/// Whether a body is compressed, by its `content-encoding`; the name of an encoding that nobody asked for is an error.
+pub fn is_gzip(encoding: Option<&[u8]>) -> Result<bool, String> {
+    match encoding.map(|v| v.trim_ascii()) {
         None | Some(b"") => Ok(false),
         Some(v) if v.eq_ignore_ascii_case(b"identity") => Ok(false),
         Some(v) if v.eq_ignore_ascii_case(b"gzip") || v.eq_ignore_ascii_case(b"x-gzip") => Ok(true),

@@ -1,7 +1,9 @@
 //! A call: attempts, tokens, pauses and the deadline around them, and one answer or one error in the end.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use super::budget::{Budgets, Permit, Ticket};
 use super::class::Class;
 use super::cut::{Cut, watched};
 use super::error_body::{self, Refusal};
+use super::fields::Fields;
 use super::gate::{Gate, Gates, Passed};
 use super::headers::Headers;
 use super::metrics::{self, Context, Metrics};
@@ -67,7 +70,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
-    pub headers: HeaderMap,
+    pub headers: Fields,
     pub body: Vec<u8>,
     pub attempts: u32,
     pub elapsed: Duration,
@@ -110,7 +113,7 @@ impl Response {
     pub fn of_text(text: String) -> Self {
         Self {
             status: 0,
-            headers: HeaderMap::new(),
+            headers: Fields::default(),
             body: text.into_bytes(),
             attempts: 0,
             elapsed: Duration::ZERO,
@@ -152,7 +155,7 @@ struct Ledger {
     /// What keeps it from leaving.
     waits_for: Option<WaitsFor>,
     /// For `debug` only: the answer that was refused.
-    refused: Option<(HeaderMap, Vec<u8>)>,
+    refused: Option<(Fields, Vec<u8>)>,
 }
 
 /// What a call waits for before it may leave.
@@ -260,8 +263,8 @@ impl HttpClient {
     }
 
     pub async fn call(&self, call: Call) -> Result<Response, Error> {
-        let mark = self.metrics.call();
-        let deadline = tokio::time::Instant::now() + call.total;
+        let now = tokio::time::Instant::now();
+        let (mark, deadline) = (self.metrics.call(now.into_std()), now + call.total);
         let mut ledger = Ledger::default();
         let done = {
             // Pinned here: it is kilobytes, and would be copied at each step of what follows.
@@ -320,7 +323,7 @@ impl HttpClient {
     }
 
     fn tell(&self, call: &Call, ledger: &Ledger, elapsed: Duration, outcome: Result<&Response, &Error>) {
-        let refused = ledger.refused.as_ref().map(|(h, b)| (h, &b[..]));
+        let refused = ledger.refused.as_ref().map(|(h, b)| (&**h, &b[..]));
         let ended = Ended { attempts: ledger.attempts, elapsed, outcome, refused };
         observe::done(self.checked.config.debug, call, ledger.token.as_ref(), &ended);
     }
@@ -432,9 +435,18 @@ impl HttpClient {
             return Ok((self.permits(call, ticket, ledger).await?, None));
         }
         let token = self.tokens.header().await?;
-        let had = Instant::now();
-        let permits = self.permits(call, ticket, ledger).await?;
-        if had.elapsed() < LONG_WAIT {
+        let (permits, waited) = {
+            let mut permits = std::pin::pin!(self.permits(call, ticket, ledger));
+            // Most times they are there, and no clock is needed.
+            match poll_fn(|cx| Poll::Ready(permits.as_mut().poll(cx))).await {
+                Poll::Ready(permits) => (permits?, Duration::ZERO),
+                Poll::Pending => {
+                    let had = Instant::now();
+                    (permits.await?, had.elapsed())
+                }
+            }
+        };
+        if waited < LONG_WAIT {
             return Ok((permits, Some(token)));
         }
         if let Some(newest) = self.tokens.newest(&token) {

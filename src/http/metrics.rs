@@ -80,7 +80,9 @@ pub struct Metrics {
 pub struct CallMark<'a> {
     metrics: &'a Metrics,
     started: Instant,
+    /// How it ended, and when.
     outcome: usize,
+    took: Option<Duration>,
 }
 
 impl CallMark<'_> {
@@ -100,7 +102,7 @@ impl CallMark<'_> {
                 _ => OUTCOMES.len() - 1,
             },
         };
-        self.started.elapsed()
+        *self.took.insert(self.started.elapsed())
     }
 }
 
@@ -118,7 +120,7 @@ fn class_of(status: u16) -> usize {
 impl Drop for CallMark<'_> {
     fn drop(&mut self) {
         self.metrics.outcomes[self.outcome].fetch_add(1, Relaxed);
-        self.metrics.calls.take(self.started.elapsed());
+        self.metrics.calls.take(self.took.unwrap_or_else(|| self.started.elapsed()));
     }
 }
 
@@ -126,7 +128,6 @@ impl Drop for CallMark<'_> {
 pub struct ExchangeMark<'a> {
     metrics: &'a Metrics,
     progress: Arc<Progress>,
-    started: Instant,
 }
 
 impl Drop for ExchangeMark<'_> {
@@ -135,19 +136,19 @@ impl Drop for ExchangeMark<'_> {
         m.in_flight.fetch_sub(1, Relaxed);
         m.sent_bytes.fetch_add(self.progress.sent_bytes(), Relaxed);
         m.received_bytes.fetch_add(self.progress.received_bytes(), Relaxed);
-        m.exchanges.take(self.started.elapsed());
+        m.exchanges.take(self.progress.lasted());
     }
 }
 
 impl Metrics {
-    pub fn call(&self) -> CallMark<'_> {
-        CallMark { metrics: self, started: Instant::now(), outcome: CANCELLED }
+    pub fn call(&self, started: Instant) -> CallMark<'_> {
+        CallMark { metrics: self, started, outcome: CANCELLED, took: None }
     }
 
     pub fn exchange(&self, progress: &Arc<Progress>) -> ExchangeMark<'_> {
         self.attempts.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
-        ExchangeMark { metrics: self, progress: Arc::clone(progress), started: Instant::now() }
+        ExchangeMark { metrics: self, progress: Arc::clone(progress) }
     }
 
     pub fn retry(&self, reason: &str) {

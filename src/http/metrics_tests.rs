@@ -91,11 +91,11 @@ fn context(tokens: &TokenCounts) -> Context<'_> {
 #[test]
 fn the_page_parses_and_says_what_was_counted() {
     let m = Metrics::default();
-    m.call().end(Ok(200));
-    m.call().end(Ok(201));
-    m.call().end(Err(&Error::new(Status::Api, "x").with(|d| d.http_status = 503)));
-    m.call().end(Err(&Error::auth("x").with(|d| d.http_status = 401)));
-    drop(m.call());
+    m.call(Instant::now()).end(Ok(200));
+    m.call(Instant::now()).end(Ok(201));
+    m.call(Instant::now()).end(Err(&Error::new(Status::Api, "x").with(|d| d.http_status = 503)));
+    m.call(Instant::now()).end(Err(&Error::auth("x").with(|d| d.http_status = 401)));
+    drop(m.call(Instant::now()));
     m.retry("503");
     m.retry("425");
     for us in [999, 1_000, 1_001, 59_999_999, 60_000_001] {

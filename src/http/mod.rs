@@ -9,6 +9,7 @@ pub mod cut;
 pub mod direct;
 pub mod error_body;
 pub mod failure;
+pub mod fields;
 pub mod gate;
 pub mod headers;
 pub mod idle;

@@ -141,7 +141,7 @@ pub fn done(debug: bool, call: &Call, token: Option<&Header>, ended: &Ended<'_>)
     };
     let ms = ended.elapsed.as_millis();
     let message = format!("{} {url}: {said} ({} attempts, {ms} ms)", call.method, ended.attempts);
-    let answer = ended.outcome.ok().map(|r| (&r.headers, &r.body[..])).or(ended.refused);
+    let answer = ended.outcome.ok().map(|r| (&*r.headers, &r.body[..])).or(ended.refused);
     let facts = debug.then(|| Facts::of(call, token, answer));
     if let Some(facts) = &facts {
         to_stderr(&message, &facts.lines());

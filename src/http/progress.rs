@@ -24,6 +24,8 @@ pub struct Progress {
     started: Instant,
     /// Microseconds from `started` to the last sign of life.
     last: AtomicU64,
+    /// The same to its end; zero until then.
+    ended: AtomicU64,
     connecting: AtomicU32,
     body_taken: AtomicBool,
     has_body: bool,
@@ -39,6 +41,7 @@ impl Progress {
         Arc::new(Self {
             started: Instant::now(),
             last: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
             connecting: AtomicU32::new(0),
             body_taken: AtomicBool::new(false),
             has_body,
@@ -47,6 +50,23 @@ impl Progress {
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
         })
+    }
+
+    /// When the attempt began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// How long it took until its connection was free again, or else until now.
+    pub fn lasted(&self) -> Duration {
+        match self.ended.load(Ordering::Relaxed) {
+            0 => self.started.elapsed(),
+            ended => Duration::from_micros(ended),
+        }
+    }
+
+    pub fn ended(&self, at: Instant) {
+        self.ended.store(at.duration_since(self.started).as_micros().max(1) as u64, Ordering::Relaxed);
     }
 
     pub fn touch(&self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 use reqwest::Url;
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING};
 
 use super::body::{Sink, is_gzip};
 use super::failure::{self, Broken};
@@ -85,7 +85,8 @@ impl Relayed {
         if announced.is_some_and(|n| n > limit) {
             return Err(broken(Broken::TooLarge, status));
         }
-        let gzip = is_gzip(response.headers()).map_err(|name| broken(Broken::Encoding(name), status))?;
+        let encoding = response.headers().get(CONTENT_ENCODING).map(|v| v.as_bytes());
+        let gzip = is_gzip(encoding).map_err(|name| broken(Broken::Encoding(name), status))?;
         let mut sink = Sink::new(gzip, announced, limit, x.shelf);
         loop {
             let chunk = match timer.watch(response.chunk()).await {
@@ -99,7 +100,7 @@ impl Relayed {
             sink.take(&chunk).map_err(|f| broken(f.into(), status))?;
         }
         let body = sink.finish().map_err(|f| broken(f.into(), status))?;
-        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body })
+        Ok(Answer { status, headers: std::mem::take(response.headers_mut()).into(), body })
     }
 }
 

@@ -99,7 +99,7 @@ impl HttpClient {
     pub async fn transfer(&self, call: &Call, mut content: Content<'_>) -> Result<Response, Error> {
         // Streamed by reqwest, and read from and written to disk meanwhile: nothing for a caller's thread.
         runtime::on_engine().await;
-        let mark = self.metrics.call();
+        let mark = self.metrics.call(std::time::Instant::now());
         let deadline = Instant::now() + call.total;
         let mut ledger = Ledger::default();
         let work = Box::pin(self.rounds(call, &mut content, deadline, &mut ledger));
@@ -297,7 +297,7 @@ impl HttpClient {
                 }
             }
         }
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers: headers.into(), body })
     }
 }
 
@@ -531,7 +531,7 @@ mod tests {
     fn what_a_storage_quotes_is_masked() {
         let place = Place::start(&"https://s.example/c?sig=a%2Fb%2Bc%3Ddefgh&se=2026".parse().unwrap(), false);
         let body = b"<E>signature a/b+c=defgh (a%2Fb%2Bc%3Ddefgh) of 2026</E>".to_vec();
-        let error = refusal(&place, &Answer { status: 403, headers: HeaderMap::new(), body });
+        let error = refusal(&place, &Answer { status: 403, headers: HeaderMap::new().into(), body });
         assert_eq!(error.detail().service_message, Some("<E>signature *** (***) of 2026</E>".into()));
         assert!(!error.message().contains("defgh"), "{error}");
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 
 use super::body::Shelf;
 use super::direct::Direct;
+use super::fields::Fields;
 use super::headers::Headers;
 use super::progress::Progress;
 use super::proxy::Route;
@@ -52,7 +53,7 @@ pub struct Exchange<'a> {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub headers: HeaderMap,
+    pub headers: Fields,
     pub body: Vec<u8>,
 }
 

@@ -1,33 +1,38 @@
 //! Cancel tokens: one token, any number of calls. Also how a shutdown reaches the calls that run.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Cheap to clone; every clone is the same token.
-#[derive(Clone, Debug)]
-pub struct CancelToken(Arc<watch::Sender<bool>>);
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<Token>);
 
-impl Default for CancelToken {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
-    }
+#[derive(Debug, Default)]
+struct Token {
+    triggered: AtomicBool,
+    waiting: Notify,
 }
 
 impl CancelToken {
     /// For good: a token is not reset.
     pub fn trigger(&self) {
-        self.0.send_replace(true);
+        self.0.triggered.store(true, Ordering::Release);
+        self.0.waiting.notify_waiters();
     }
 
     pub fn is_triggered(&self) -> bool {
-        *self.0.borrow()
+        self.0.triggered.load(Ordering::Acquire)
     }
 
     /// Ends when the token is triggered, which may have happened before.
     pub async fn triggered(&self) {
-        // Cannot fail: `self` is the sender.
-        let _ = self.0.subscribe().wait_for(|t| *t).await;
+        // Made before the look, so that it hears of what comes after.
+        let told = self.0.waiting.notified();
+        if !self.is_triggered() {
+            told.await;
+        }
     }
 }
 

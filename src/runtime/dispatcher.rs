@@ -27,7 +27,7 @@ pub fn in_callback() -> bool {
 }
 
 /// Jobs that wait at most before a sleeping callback thread is woken in any case.
-const BATCH: usize = 8;
+const BATCH: usize = 32;
 
 thread_local! {
     /// Dispatchers the calling I/O thread gave jobs to without waking them.

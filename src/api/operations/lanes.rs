@@ -64,7 +64,8 @@ impl<'a, T> Lanes<'a, T> {
             bell.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
             // What rings from here on is seen by the next poll.
             if bell.rang.swap(false, Ordering::AcqRel)
-                && let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(bell))))
+                && let Poll::Ready(result) =
+                    work.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(bell))))
             {
                 ended = Some((at, (*number, result)));
                 break;

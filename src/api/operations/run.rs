@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::arguments::Arguments;
@@ -18,6 +17,7 @@ use crate::api::outgoing::{Outgoing, Payload, segment};
 use crate::error::{Cause, Error};
 use crate::http::Response;
 use crate::http::body::Shelf;
+use crate::http::fields::Fields;
 use crate::runtime::CancelToken;
 use crate::runtime::usage::{BODY_BYTES, Held};
 
@@ -220,7 +220,7 @@ impl Work {
 pub fn combined(body: Vec<u8>, attempts: u32, started: Instant) -> Response {
     Response {
         status: 200,
-        headers: HeaderMap::new(),
+        headers: Fields::default(),
         body,
         attempts,
         elapsed: started.elapsed(),

@@ -7,11 +7,12 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use reqwest::Method;
+use tokio::time::Instant;
 
 use super::chunks::{Chunks, Next};
 use super::head::{self, Framing, Head, Malformed};
 use super::wire::Wire;
-use crate::http::body::{Fault, Shelf, Sink, is_gzip};
+use crate::http::body::{Fault, Shelf, Sink};
 use crate::http::failure::Broken;
 use crate::http::idle::IdleTimer;
 use crate::http::progress::Progress;
@@ -80,7 +81,7 @@ impl Connection {
         head::write(&mut self.output, x);
         self.wire.begin();
         let mut upload = Upload { body: x.body, sent: 0, sending: true, broke: None, turns: 0 };
-        let sleep = pin!(tokio::time::sleep(x.idle));
+        let sleep = pin!(tokio::time::sleep_until(Instant::from_std(progress.started()) + x.idle));
         let mut timer = IdleTimer::over(sleep, x.idle, progress);
         let head = self.head(x.method, &mut upload, &mut timer, progress).await.map_err(|b| (b, 0))?;
         let (status, keep) = (head.status, head.keep);
@@ -197,7 +198,7 @@ impl Connection {
             Framing::Length(n) => Some(n),
             Framing::Chunked | Framing::UntilClose => None,
         };
-        let gzip = is_gzip(&head.headers).map_err(Broken::Encoding)?;
+        let gzip = head.gzip.clone().map_err(Broken::Encoding)?;
         let mut sink = Sink::new(gzip, announced, limit, shelf);
         match head.framing {
             Framing::None => {}

@@ -2,17 +2,17 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::Bytes;
-use httparse::{Error as Parse, ParserConfig, Status};
+use httparse::{Error as Parse, Header as Line, ParserConfig, Status};
 use reqwest::Method;
-use reqwest::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
+use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 
+use crate::http::body::is_gzip;
+use crate::http::fields::{self, Fields};
 use crate::http::transport::Exchange;
 
-/// Lines of a head at most, and bytes.
-const MOST_HEADERS: usize = 100;
+/// As much as a name can be long elsewhere.
+const LONGEST_NAME: usize = 65_535;
+/// Bytes of a head at most.
 pub(super) const LONGEST: usize = 400 << 10;
 
 /// The head of most requests is shorter.
@@ -34,8 +34,10 @@ pub enum Framing {
 #[derive(Debug)]
 pub struct Head {
     pub status: u16,
-    pub headers: HeaderMap,
+    pub headers: Fields,
     pub framing: Framing,
+    /// Whether the body is compressed, or the name of an encoding that was not asked for.
+    pub gzip: Result<bool, String>,
     /// The server will take another request on this connection.
     pub keep: bool,
     /// Bytes it took.
@@ -81,7 +83,7 @@ fn decimal(mut n: u64, room: &mut [u8; 20]) -> &[u8] {
 
 /// The head at the beginning of `input`; `None`: it is not all there yet.
 pub fn read(input: &[u8], method: &Method) -> Result<Option<Head>, Malformed> {
-    let mut lines = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut lines = [const { MaybeUninit::uninit() }; fields::MOST];
     let mut parsed = httparse::Response::new(&mut []);
     let config = ParserConfig::default();
     let length = match config.parse_response_with_uninit_headers(&mut parsed, input, &mut lines).map_err(words)? {
@@ -90,27 +92,25 @@ pub fn read(input: &[u8], method: &Method) -> Result<Option<Head>, Malformed> {
     };
     let status = parsed.code.filter(|c| *c >= 100).ok_or(Malformed("invalid HTTP status code"))?;
     let newer = parsed.version == Some(1);
-    // One copy that all values share.
-    let bytes = Bytes::copy_from_slice(input.get(..length).unwrap_or_default());
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    for line in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed("invalid HTTP header parsed"))?;
-        let from = (line.value.as_ptr() as usize).wrapping_sub(input.as_ptr() as usize);
-        let value = match bytes.get(from..from.saturating_add(line.value.len())) {
-            Some(_) => HeaderValue::from_maybe_shared(bytes.slice(from..from + line.value.len())),
-            None => HeaderValue::from_bytes(line.value),
-        };
-        headers.append(name, value.map_err(|_| Malformed("invalid HTTP header parsed"))?);
+    let lines: &[Line<'_>] = parsed.headers;
+    if lines.iter().any(|l| l.name.len() > LONGEST_NAME) {
+        return Err(words(Parse::HeaderName));
     }
-    let framing = framing(status, newer, &headers, method)?;
+    let framing = framing(status, newer, lines, method)?;
     let asked = |token: &str| {
-        let values = headers.get_all(CONNECTION).iter();
-        values
-            .flat_map(|v| v.as_bytes().split(|b| *b == b','))
+        values(lines, &CONNECTION)
+            .flat_map(|v| v.split(|b| *b == b','))
             .any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     };
     let keep = !asked("close") && (newer || asked("keep-alive")) && status != 101 && framing != Framing::UntilClose;
-    Ok(Some(Head { status, headers, framing, keep, length }))
+    let gzip = is_gzip(values(lines, &CONTENT_ENCODING).next());
+    let headers = Fields::of_head(input.get(..length).unwrap_or_default());
+    Ok(Some(Head { status, headers, framing, gzip, keep, length }))
+}
+
+/// What lines of that name say.
+fn values<'a>(lines: &'a [Line<'_>], name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    lines.iter().filter(move |l| l.name.eq_ignore_ascii_case(name.as_str())).map(|l| l.value)
 }
 
 fn words(e: Parse) -> Malformed {
@@ -123,9 +123,9 @@ fn words(e: Parse) -> Malformed {
 }
 
 /// RFC 9112, 6.3, and stricter: what two readers could understand in two ways is refused.
-fn framing(status: u16, newer: bool, headers: &HeaderMap, method: &Method) -> Result<Framing, Malformed> {
-    let length = announced(headers)?;
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+fn framing(status: u16, newer: bool, lines: &[Line<'_>], method: &Method) -> Result<Framing, Malformed> {
+    let length = announced(lines)?;
+    let mut codings = values(lines, &TRANSFER_ENCODING);
     let coding = codings.next();
     if codings.next().is_some() {
         return Err(Malformed("several transfer-encoding headers"));
@@ -137,15 +137,15 @@ fn framing(status: u16, newer: bool, headers: &HeaderMap, method: &Method) -> Re
         (None, None) => Ok(Framing::UntilClose),
         (None, Some(length)) => Ok(Framing::Length(length)),
         (Some(_), Some(_)) => Err(Malformed("both a content-length and a transfer-encoding")),
-        (Some(c), None) if newer && c.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (Some(c), None) if newer && c.trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
         (Some(_), None) => Err(Malformed("a transfer-encoding that was not asked for")),
     }
 }
 
 /// The one content-length, which may be said several times.
-fn announced(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
+fn announced(lines: &[Line<'_>]) -> Result<Option<u64>, Malformed> {
     let mut length = None;
-    for part in headers.get_all(CONTENT_LENGTH).iter().flat_map(|v| v.as_bytes().split(|b| *b == b',')) {
+    for part in values(lines, &CONTENT_LENGTH).flat_map(|v| v.split(|b| *b == b',')) {
         let digits = part.trim_ascii();
         let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
         let n = std::str::from_utf8(digits).ok().filter(|_| valid).and_then(|d| d.parse::<u64>().ok());

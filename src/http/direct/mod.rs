@@ -9,6 +9,7 @@ mod pool;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use once_cell::sync::OnceCell;
 use tokio::task::AbortHandle;
@@ -56,7 +57,7 @@ impl Direct {
     ) -> Result<Answer, Failure> {
         progress.exact();
         loop {
-            let (origin, mut connection, kept) = match self.pool.take(x.url, !socket::is_driven()) {
+            let (origin, mut connection, kept) = match self.pool.take(x.url, !socket::is_driven(), progress.started()) {
                 Some((origin, connection)) => (origin, connection, true),
                 None => {
                     let origin = Arc::new(Origin::of(x.url));
@@ -67,8 +68,10 @@ impl Direct {
             };
             match connection.exchange(x, self.limit, progress).await {
                 Ok((answer, keep)) => {
+                    let now = Instant::now();
+                    progress.ended(now);
                     if keep {
-                        self.pool.put(origin, connection);
+                        self.pool.put(origin, connection, now);
                     }
                     return Ok(answer);
                 }

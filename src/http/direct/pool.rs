@@ -90,7 +90,7 @@ impl Pool {
     }
 
     /// One that is free and was not closed meanwhile; rather one that the calling thread need not have moved.
-    pub fn take(&self, url: &Url, registered: bool) -> Option<(Arc<Origin>, Connection)> {
+    pub fn take(&self, url: &Url, registered: bool, now: Instant) -> Option<(Arc<Origin>, Connection)> {
         loop {
             let mut found = {
                 let mut state = lock(&self.state);
@@ -100,7 +100,7 @@ impl Pool {
                 let at = at.or_else(|| state.idle.iter().rposition(fits))?;
                 state.idle.remove(at)
             };
-            let unused = found.since.elapsed();
+            let unused = now.saturating_duration_since(found.since);
             if unused < self.idle && found.connection.is_quiet(unused < FRESH) {
                 return Some((found.origin, found.connection));
             }
@@ -120,13 +120,13 @@ impl Pool {
     /// To `slot` if it still waits, else as [`Pool::put`].
     pub fn give(self: &Arc<Self>, slot: &Slot, origin: Arc<Origin>, connection: Connection) {
         if let Some(connection) = slot.give(connection) {
-            self.put(origin, connection);
+            self.put(origin, connection, Instant::now());
         }
     }
 
     /// Takes one that is free: for who waits longest, or for later. Closed with the engine, so only on the engine or in a
     /// call that is driven.
-    pub fn put(self: &Arc<Self>, origin: Arc<Origin>, mut connection: Connection) {
+    pub fn put(self: &Arc<Self>, origin: Arc<Origin>, mut connection: Connection, now: Instant) {
         let Ok(engine) = tokio::runtime::Handle::try_current() else { return };
         let mut state = lock(&self.state);
         while let Some(at) = state.waiting.iter().position(|(o, _)| *o == origin) {
@@ -139,7 +139,7 @@ impl Pool {
         if state.idle.len() >= self.most && state.idle.iter().filter(|i| i.origin == origin).count() >= self.most {
             return;
         }
-        state.idle.push(Idle { origin, since: Instant::now(), connection });
+        state.idle.push(Idle { origin, since: now, connection });
         if !std::mem::replace(&mut state.swept, true) {
             drop(state);
             engine.spawn(sweep(Sweeper(Arc::downgrade(self)), self.idle));

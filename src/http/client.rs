@@ -49,7 +49,7 @@ pub fn user_agent() -> HeaderValue {
 /// A request ready to be sent any number of times.
 pub struct Call {
     pub method: Method,
-    pub url: Url,
+    pub url: Arc<Url>,
     /// Whether the token goes along: only to the configured origin.
     pub authorize: bool,
     /// Most calls have those of their client.

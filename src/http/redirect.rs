@@ -1,5 +1,7 @@
 //! Answers that point elsewhere: where a call goes on, and without what.
 
+use std::borrow::Cow;
+
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Url};
 
@@ -7,8 +9,8 @@ use reqwest::{Method, Url};
 const MAX_HOPS: u32 = 5;
 
 /// Where an attempt is sent now; changes with each redirect that is followed.
-pub struct Place {
-    pub url: Url,
+pub struct Place<'a> {
+    pub url: Cow<'a, Url>,
     /// Whether the token goes along. Lost for good at the first foreign origin.
     pub authorize: bool,
     /// The origin was left: headers that may be secret stay behind.
@@ -16,9 +18,9 @@ pub struct Place {
     pub hops: u32,
 }
 
-impl Place {
-    pub fn start(url: &Url, authorize: bool) -> Self {
-        Self { url: url.clone(), authorize, foreign: false, hops: 0 }
+impl<'a> Place<'a> {
+    pub fn start(url: &'a Url, authorize: bool) -> Self {
+        Self { url: Cow::Borrowed(url), authorize, foreign: false, hops: 0 }
     }
 
     /// Goes on to where the answer points; `false` when it is not to be followed. The method never changes: 301, 302 and
@@ -42,7 +44,7 @@ impl Place {
             self.authorize = false;
             self.foreign = true;
         }
-        self.url = next;
+        self.url = Cow::Owned(next);
         self.hops += 1;
         true
     }
@@ -69,8 +71,8 @@ mod tests {
         place.follow(method, status, &headers)
     }
 
-    fn start() -> Place {
-        Place::start(&Url::parse("https://h/api/a?x=1").unwrap(), true)
+    fn start() -> Place<'static> {
+        Place { url: Cow::Owned(Url::parse("https://h/api/a?x=1").unwrap()), authorize: true, foreign: false, hops: 0 }
     }
 
     #[test]

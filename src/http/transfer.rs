@@ -234,7 +234,7 @@ impl HttpClient {
     async fn pass(
         &self,
         call: &Call,
-        place: &Place,
+        place: &Place<'_>,
         token: Option<&Header>,
         content: &mut Content<'_>,
         progress: &Arc<Progress>,
@@ -242,7 +242,7 @@ impl HttpClient {
         let idle = self.checked().config.file_transfer_timeout;
         let peer = self.transport.peer(&place.url);
         let client = self.transport.client(&place.url).map_err(Broke::Here)?;
-        let mut request = reqwest::Request::new(call.method.clone(), place.url.clone());
+        let mut request = reqwest::Request::new(call.method.clone(), place.url.clone().into_owned());
         let mut headers = HeaderMap::clone(&call.headers);
         place.strip(&mut headers);
         if let Some(token) = token {
@@ -431,7 +431,7 @@ fn content_range(text: &str) -> Option<(u64, u64)> {
 }
 
 /// The error of an answer that is not 2xx. Storages quote the request: what lets anybody in is masked.
-fn refusal(place: &Place, answer: &Answer) -> Error {
+fn refusal(place: &Place<'_>, answer: &Answer) -> Error {
     let mut body = answer.body.clone();
     body.truncate(MAX_WORDS);
     let raw = place.url.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));
@@ -529,7 +529,8 @@ mod tests {
 
     #[test]
     fn what_a_storage_quotes_is_masked() {
-        let place = Place::start(&"https://s.example/c?sig=a%2Fb%2Bc%3Ddefgh&se=2026".parse().unwrap(), false);
+        let url = "https://s.example/c?sig=a%2Fb%2Bc%3Ddefgh&se=2026".parse().unwrap();
+        let place = Place::start(&url, false);
         let body = b"<E>signature a/b+c=defgh (a%2Fb%2Bc%3Ddefgh) of 2026</E>".to_vec();
         let error = refusal(&place, &Answer { status: 403, headers: HeaderMap::new().into(), body });
         assert_eq!(error.detail().service_message, Some("<E>signature *** (***) of 2026</E>".into()));

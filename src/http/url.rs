@@ -5,7 +5,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::auth::form::form_encode;
 use crate::config::BaseUrl;
@@ -13,9 +13,9 @@ use crate::error::Error;
 
 #[derive(Clone)]
 pub struct Target {
-    pub url: Url,
+    pub url: Arc<Url>,
     /// Below the base URL: its path from there on. Elsewhere: `None`.
-    pub path: Option<String>,
+    pub path: Option<Arc<str>>,
     /// Same scheme, host and port as the base URL: the only place the token is sent to.
     pub own_origin: bool,
 }
@@ -84,10 +84,10 @@ pub fn resolve(base: &BaseUrl, given: &str, params: Option<&str>) -> Result<Targ
     }
     let own_origin = given.starts_with('/') || url.origin() == base.url.origin();
     let path = match url.path().strip_prefix(prefix) {
-        Some(rest) if own_origin && (rest.is_empty() || rest.starts_with('/')) => Some(rest.to_owned()),
+        Some(rest) if own_origin && (rest.is_empty() || rest.starts_with('/')) => Some(rest.into()),
         _ => None,
     };
-    Ok(Target { url, path, own_origin })
+    Ok(Target { url: url.into(), path, own_origin })
 }
 
 fn append_params(params: &str, query: &mut String) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -216,28 +216,23 @@ fn run(shared: &Shared) {
 /// The exit gate: once the process is exiting no callback begins, as the objects it would touch are being destroyed.
 pub mod gate {
     use super::{
-        AtomicBool, Condvar, EXIT_WAIT, Instant, Job, Mutex, Ordering, PoisonError, engine, in_callback, lock, panics,
-        process,
+        AtomicBool, AtomicUsize, Condvar, EXIT_WAIT, Instant, Job, Mutex, Ordering, PoisonError, engine, in_callback,
+        lock, panics, process,
     };
 
-    struct Gate {
-        closed: bool,
-        running: usize,
-    }
-
-    static GATE: Mutex<Gate> = Mutex::new(Gate { closed: false, running: 0 });
-    /// The same, to be read without the lock.
+    /// Set and read in one order with `RUNNING`: a callback that begins sees that the gate is closed, or is seen by who closes it.
     static CLOSED: AtomicBool = AtomicBool::new(false);
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    /// For who waits until callbacks have left.
+    static WAITING: Mutex<()> = Mutex::new(());
     static LEFT: Condvar = Condvar::new();
 
     /// Runs `callback`, or gives it back.
     pub fn pass(callback: Job) -> Result<(), Job> {
-        {
-            let mut gate = lock(&GATE);
-            if gate.closed {
-                return Err(callback);
-            }
-            gate.running += 1;
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        if is_closed() {
+            leave();
+            return Err(callback);
         }
         // A callback that unwinds (Rust hosts only; C++ must not throw) loses its own rest, nothing else.
         let _ = panics::contain(callback);
@@ -245,36 +240,36 @@ pub mod gate {
         if engine::is_forked_child() {
             process::end();
         }
-        let closed = {
-            let mut gate = lock(&GATE);
-            gate.running -= 1;
-            gate.closed
-        };
-        // Only an exit waits for that; to notify asks the system each time.
-        if closed {
-            LEFT.notify_all();
-        }
+        leave();
         Ok(())
     }
 
+    fn leave() {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+        // Only an exit waits for that; to notify asks the system each time.
+        if is_closed() {
+            drop(lock(&WAITING));
+            LEFT.notify_all();
+        }
+    }
+
     pub fn is_closed() -> bool {
-        CLOSED.load(Ordering::Acquire)
+        CLOSED.load(Ordering::SeqCst)
     }
 
     /// Called by the exit handler: closes the gate, then waits a moment for callbacks that are running.
     pub fn close() {
         let until = Instant::now() + EXIT_WAIT;
-        let mut gate = lock(&GATE);
-        gate.closed = true;
-        CLOSED.store(true, Ordering::Release);
+        CLOSED.store(true, Ordering::SeqCst);
+        let mut waiting = lock(&WAITING);
         // exit() called inside a callback: that one never ends.
         let own = usize::from(in_callback());
-        while gate.running > own {
+        while RUNNING.load(Ordering::SeqCst) > own {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            gate = LEFT.wait_timeout(gate, left).unwrap_or_else(PoisonError::into_inner).0;
+            waiting = LEFT.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

@@ -138,7 +138,7 @@ impl Way {
 
 /// Where content goes to or comes from.
 struct Link {
-    url: Url,
+    url: Arc<Url>,
     /// Below the base URL, by the service's word: the service itself takes the content, and wants to know from whom.
     ours: bool,
     since: Instant,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Lines of a head at most.
-pub const MOST: usize = 100;
+pub(crate) const MOST: usize = 100;
 
 #[derive(Debug, Default)]
 pub struct Fields {

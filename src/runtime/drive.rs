@@ -28,9 +28,11 @@ thread_local! {
 
 /// From here on the call runs on an I/O thread: for code that writes to sockets its own way, which may raise SIGPIPE.
 pub async fn on_engine() {
-    std::future::poll_fn(|_| match is_driving() {
+    std::future::poll_fn(|cx| match is_driving() {
         true => {
             HANDED_OVER.with(|h| h.set(true));
+            // Who polls only what was woken is to look at it again there.
+            cx.waker().wake_by_ref();
             Poll::Pending
         }
         false => Poll::Ready(()),

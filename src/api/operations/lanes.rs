@@ -108,6 +108,27 @@ mod tests {
         assert_eq!(lanes.next().await, None);
     }
 
+    /// As requests through a proxy do, of an operation whose caller drives it.
+    #[test]
+    fn one_that_wants_to_go_on_elsewhere_takes_all_with_it() {
+        use crate::runtime::{block_on, on_engine, on_io_thread};
+        let seen = block_on(Box::pin(async {
+            let mut lanes = Lanes::none();
+            for n in 0..3 {
+                lanes.start(n, async {
+                    on_engine().await;
+                    on_io_thread()
+                });
+            }
+            let mut seen = Vec::new();
+            while let Some((_, there)) = lanes.next().await {
+                seen.push(there);
+            }
+            Ok(seen)
+        }));
+        assert_eq!(seen.unwrap(), [true; 3]);
+    }
+
     #[tokio::test]
     async fn only_what_was_woken_is_looked_at() {
         let looks = Arc::new(Mutex::new((0, None)));

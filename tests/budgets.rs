@@ -55,7 +55,7 @@ fn send(client: &Arc<HttpClient>, ask: Ask<'_>) -> mpsc::Receiver<Result<Respons
     let (tell, told) = mpsc::channel();
     let client = Arc::clone(client);
     thread::spawn(move || {
-        let _ = tell.send(runtime::block_on(Box::pin(async move { client.call(call).await })));
+        let _ = tell.send(runtime::block_on(Box::pin(async move { client.call(&call).await })));
     });
     // So that the next one stands behind it.
     thread::sleep(Duration::from_millis(60));

@@ -153,7 +153,8 @@ impl Client {
                 Bytes::copy_from_slice(r.body)
             }
             None => {
-                let prepared = body::json(r.body, self.gzip_min())?;
+                let gzip_min = if r.body.is_empty() { None } else { self.gzip_min() };
+                let prepared = body::json(r.body, gzip_min)?;
                 // What was checked to be plain JSON is not compressed, whatever the caller's headers say.
                 headers::set_gzip(&mut headers, prepared.gzip);
                 prepared.bytes
@@ -195,9 +196,9 @@ pub(super) fn total_time(asked: Duration, default: Duration) -> Result<Duration,
 
 impl Accepted {
     /// Runs the call on the engine. Boxed here: the state of a call is kilobytes, and is handed on several times.
-    pub fn run(mut self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
+    pub fn run(self) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>> {
         Box::pin(async move {
-            match self.call.take() {
+            match &self.call {
                 Some(call) => self.client.http.call(call).await,
                 None => Err(Error::internal("a call without a request")),
             }

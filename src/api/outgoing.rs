@@ -134,7 +134,7 @@ impl Client {
             shelf: o.shelf,
         };
         // Boxed: the state of a call is kilobytes, and an operation may have many under way.
-        Box::pin(self.http.call(call)).await
+        Box::pin(self.http.call(&call)).await
     }
 }
 

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::body::Shelf;
 use super::budget::{Budgets, Permit, Ticket};
 use super::class::Class;
-use super::cut::{Cut, watched};
+use super::cut::{Cut, Until, watched, watched_until};
 use super::error_body::{self, Refusal};
 use super::fields::Fields;
 use super::gate::{Gate, Gates, Passed};
@@ -156,6 +155,8 @@ struct Ledger {
     waits_for: Option<WaitsFor>,
     /// For `debug` only: the answer that was refused.
     refused: Option<(Fields, Vec<u8>)>,
+    /// When the answer was there.
+    ended: Option<Instant>,
 }
 
 /// What a call waits for before it may leave.
@@ -262,14 +263,14 @@ impl HttpClient {
         }
     }
 
-    pub async fn call(&self, call: Call) -> Result<Response, Error> {
+    pub async fn call(&self, call: &Call) -> Result<Response, Error> {
         let now = tokio::time::Instant::now();
-        let (mark, deadline) = (self.metrics.call(now.into_std()), now + call.total);
+        let (mark, until) = (self.metrics.call(now.into_std()), Until::new(now + call.total));
         let mut ledger = Ledger::default();
         let done = {
-            // Pinned here: it is kilobytes, and would be copied at each step of what follows.
-            let work = std::pin::pin!(self.attempts(&call, deadline, &mut ledger));
-            watched(work, deadline, call.cancel.as_ref()).await
+            // Pinned here: it is a kilobyte, and would be copied at each step of what follows.
+            let work = std::pin::pin!(self.attempts(call, now.into_std(), &until, &mut ledger));
+            watched_until(&until, work, call.cancel.as_ref()).await
         };
         let outcome = match done {
             Ok(outcome) => outcome,
@@ -298,12 +299,12 @@ impl HttpClient {
                     headers: answer.headers,
                     body: answer.body,
                     attempts: ledger.attempts,
-                    elapsed: mark.end(Ok(answer.status)),
+                    elapsed: mark.end_at(ledger.ended.unwrap_or_else(Instant::now), Ok(answer.status)),
                     index: None,
                     payload: None,
                     home: call.shelf.clone(),
                 };
-                self.tell(&call, &ledger, response.elapsed, Ok(&response));
+                self.tell(call, &ledger, response.elapsed, Ok(&response));
                 Ok(response)
             }
             Err(mut error) => {
@@ -316,7 +317,7 @@ impl HttpClient {
                 d.method = Some(call.method.to_string());
                 d.url = Some(crate::redact::url(call.url.as_str()));
                 let elapsed = mark.end(Err(&error));
-                self.tell(&call, &ledger, elapsed, Err(&error));
+                self.tell(call, &ledger, elapsed, Err(&error));
                 Err(error)
             }
         }
@@ -328,22 +329,27 @@ impl HttpClient {
         observe::done(self.checked.config.debug, call, ledger.token.as_ref(), &ended);
     }
 
-    async fn attempts(
-        &self,
-        call: &Call,
-        deadline: tokio::time::Instant,
-        ledger: &mut Ledger,
-    ) -> Result<Answer, Error> {
+    async fn attempts(&self, call: &Call, began: Instant, until: &Until, ledger: &mut Ledger) -> Result<Answer, Error> {
         let mut budget = Budget::default();
+        let mut began = Some(began);
         let mut renewed = false;
         let mut place = Place::start(&call.url, call.authorize);
         let ticket = call.budget.map(|key| self.budgets.get(key).ticket());
         loop {
-            let (permits, token) = self.admitted(call, ticket.as_ref(), place.authorize, ledger).await?;
-            let progress = Progress::new(!call.body.is_empty());
+            let (permits, token) = {
+                let mut admitted = std::pin::pin!(self.admitted(call, ticket.as_ref(), place.authorize, ledger));
+                // Most times nothing is waited for, and the clock need not be asked again.
+                poll_fn(|cx| {
+                    let admitted = admitted.as_mut().poll(cx);
+                    began = began.filter(|_| admitted.is_ready());
+                    admitted
+                })
+                .await?
+            };
+            let left = began.take().unwrap_or_else(Instant::now);
+            let progress = Progress::since(left, !call.body.is_empty());
             ledger.attempts += u32::from(place.hops == 0);
             ledger.progress = Some(Arc::clone(&progress));
-            let left = call.gate.left();
             let mark = self.metrics.exchange(&progress);
             let stripped = place.foreign.then(|| {
                 let mut headers = HeaderMap::clone(&call.headers);
@@ -357,9 +363,11 @@ impl HttpClient {
                 authorization: token.as_ref().map(|t| &t.value),
                 body: &call.body,
                 idle: self.checked.config.timeout,
+                until: Some(until),
                 shelf: call.shelf.as_deref(),
             };
             let outcome = self.transport.exchange(exchange, &progress).await;
+            let ended = progress.end();
             drop(mark);
             ledger.progress = None;
             drop(permits);
@@ -368,8 +376,9 @@ impl HttpClient {
                     if let Some(token) = &token {
                         self.tokens.accepted(token);
                     }
-                    call.gate.answered(left, false, None);
+                    call.gate.answered(left, ended, false, None);
                     ledger.token = token.filter(|_| self.checked.config.debug);
+                    ledger.ended = Some(ended);
                     return Ok(answer);
                 }
                 Ok(answer)
@@ -377,7 +386,7 @@ impl HttpClient {
                         && self.settings().follow_redirects
                         && place.follow(&call.method, answer.status, &answer.headers) =>
                 {
-                    call.gate.answered(left, false, None);
+                    call.gate.answered(left, ended, false, None);
                     continue;
                 }
                 Ok(answer) => {
@@ -394,7 +403,7 @@ impl HttpClient {
                         continue;
                     }
                     let judged = self.judge(call, &answer, auto, token.as_ref(), ledger);
-                    call.gate.answered(left, answer.status == 429, judged.3);
+                    call.gate.answered(left, ended, answer.status == 429, judged.3);
                     ledger.token = token;
                     if self.checked.config.debug {
                         ledger.refused = Some((answer.headers, answer.body));
@@ -407,11 +416,11 @@ impl HttpClient {
             let again = budget.allows(fault, call.class, sent, &settings);
             let wait = pause(budget.repeats(), settings.max_retry_backoff, asked);
             if !again {
-                return Err(self.finish(error, call).await);
+                return Err(Box::pin(self.finish(error, call)).await);
             }
             ledger.last = Some(error.message().to_owned());
             // Sleeping into the deadline would only hide the error behind a timeout.
-            if tokio::time::Instant::now() + wait >= deadline {
+            if tokio::time::Instant::now() + wait >= until.at {
                 return Err(error);
             }
             let reason = metrics::reason(&error);
@@ -438,13 +447,15 @@ impl HttpClient {
         let (permits, waited) = {
             let mut permits = std::pin::pin!(self.permits(call, ticket, ledger));
             // Most times they are there, and no clock is needed.
-            match poll_fn(|cx| Poll::Ready(permits.as_mut().poll(cx))).await {
-                Poll::Ready(permits) => (permits?, Duration::ZERO),
-                Poll::Pending => {
-                    let had = Instant::now();
-                    (permits.await?, had.elapsed())
+            let mut had = None;
+            let permits = poll_fn(|cx| {
+                let permits = permits.as_mut().poll(cx);
+                if permits.is_pending() {
+                    had.get_or_insert_with(Instant::now);
                 }
-            }
+                permits
+            });
+            (permits.await?, had.map_or(Duration::ZERO, |had| had.elapsed()))
         };
         if waited < LONG_WAIT {
             return Ok((permits, Some(token)));
@@ -529,6 +540,7 @@ impl HttpClient {
                 authorization: Some(&token.value),
                 body: &Bytes::new(),
                 idle: HINT_TIMEOUT,
+                until: None,
                 shelf: None,
             };
             // Like a create by its status: only 429 is worth the wait, as the call itself has failed already.

@@ -46,10 +46,6 @@ impl Drop for Passed<'_> {
     }
 }
 
-/// When a request left, on the gate's clock.
-#[derive(Clone, Copy)]
-pub struct Left(f64);
-
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -67,7 +63,11 @@ impl Gate {
     }
 
     fn now(&self) -> f64 {
-        self.epoch.elapsed().as_secs_f64()
+        self.at(Instant::now())
+    }
+
+    fn at(&self, when: Instant) -> f64 {
+        when.saturating_duration_since(self.epoch).as_secs_f64()
     }
 
     /// Returns when a request may leave.
@@ -94,15 +94,12 @@ impl Gate {
         }
     }
 
-    pub fn left(&self) -> Left {
-        Left(self.now())
-    }
-
-    /// What came of a request: refused with 429 and perhaps a pause asked for, or let in.
-    pub fn answered(&self, left: Left, refused: bool, asked: Option<Duration>) {
+    /// What came of a request that left at `left` and was answered at `at`: refused with 429 and perhaps a pause asked for,
+    /// or let in.
+    pub fn answered(&self, left: Instant, at: Instant, refused: bool, asked: Option<Duration>) {
+        let (left, now) = (self.at(left), self.at(at));
         let mut throttle = lock(&self.throttle);
-        let now = self.now();
-        throttle.answered(now, left.0, refused, asked);
+        throttle.answered(now, left, refused, asked);
         if refused {
             self.paced.store(throttle.is_pacing(now), Ordering::Release);
         }
@@ -214,7 +211,7 @@ mod tests {
         runtime.block_on(async {
             let gate = Arc::new(Gate::new());
             let _ = gate.pass().await;
-            gate.answered(gate.left(), true, Some(Duration::from_millis(120)));
+            gate.answered(Instant::now(), Instant::now(), true, Some(Duration::from_millis(120)));
             let said = Gates(vec![Arc::clone(&gate)]).state();
             assert_eq!((said[0].name.as_str(), &said[0].numbers[0].1), ("datapoints.read", &1.into()));
             assert!(said[0].numbers[2].1.is_f64());

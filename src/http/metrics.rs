@@ -86,7 +86,11 @@ pub struct CallMark<'a> {
 }
 
 impl CallMark<'_> {
-    pub fn end(mut self, outcome: Result<u16, &Error>) -> Duration {
+    pub fn end(self, outcome: Result<u16, &Error>) -> Duration {
+        self.end_at(Instant::now(), outcome)
+    }
+
+    pub fn end_at(mut self, at: Instant, outcome: Result<u16, &Error>) -> Duration {
         self.outcome = match outcome {
             Ok(status) => class_of(status),
             Err(error) => match error.status() {
@@ -102,7 +106,7 @@ impl CallMark<'_> {
                 _ => OUTCOMES.len() - 1,
             },
         };
-        *self.took.insert(self.started.elapsed())
+        *self.took.insert(at.saturating_duration_since(self.started))
     }
 }
 
@@ -158,11 +162,6 @@ impl Metrics {
 
     /// Waits for a place in the pool; counted when it is not had at once.
     pub async fn place<F: Future>(&self, wait: F) -> F::Output {
-        let mut wait = std::pin::pin!(wait);
-        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(wait.as_mut().poll(cx))).await;
-        if let std::task::Poll::Ready(had) = first {
-            return had;
-        }
         struct Waiting<'a>(&'a Metrics, Instant);
         impl Drop for Waiting<'_> {
             fn drop(&mut self) {
@@ -170,10 +169,17 @@ impl Metrics {
                 self.0.pool_wait_us.fetch_add(self.1.elapsed().as_micros() as u64, Relaxed);
             }
         }
-        self.pool_waits.fetch_add(1, Relaxed);
-        self.pool_waiting.fetch_add(1, Relaxed);
-        let _waiting = Waiting(self, Instant::now());
-        wait.await
+        let (mut wait, mut waiting) = (std::pin::pin!(wait), None);
+        std::future::poll_fn(|cx| {
+            let had = wait.as_mut().poll(cx);
+            if had.is_pending() && waiting.is_none() {
+                self.pool_waits.fetch_add(1, Relaxed);
+                self.pool_waiting.fetch_add(1, Relaxed);
+                waiting = Some(Waiting(self, Instant::now()));
+            }
+            had
+        })
+        .await
     }
 }
 

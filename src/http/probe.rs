@@ -73,6 +73,7 @@ impl HttpClient {
             authorization: token.map(|t| &t.value),
             body: &Bytes::new(),
             idle,
+            until: None,
             shelf: None,
         };
         self.transport.exchange(exchange, &Progress::new(false)).await.map_err(Failure::into_error)

@@ -38,8 +38,13 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(has_body: bool) -> Arc<Self> {
+        Self::since(Instant::now(), has_body)
+    }
+
+    /// Of an attempt that began at `started`, a moment ago.
+    pub fn since(started: Instant, has_body: bool) -> Arc<Self> {
         Arc::new(Self {
-            started: Instant::now(),
+            started,
             last: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             connecting: AtomicU32::new(0),
@@ -63,6 +68,11 @@ impl Progress {
             0 => self.started.elapsed(),
             ended => Duration::from_micros(ended),
         }
+    }
+
+    /// When its connection was free again, or else now.
+    pub fn end(&self) -> Instant {
+        self.started + self.lasted()
     }
 
     pub fn ended(&self, at: Instant) {

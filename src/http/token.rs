@@ -52,7 +52,16 @@ impl TokenTransport {
         headers.insert(USER_AGENT, user_agent());
         let (headers, idle) = (headers.into(), self.timeout.min(DOCUMENT_TIMEOUT));
         let (method, body) = (&Method::GET, &Bytes::new());
-        let exchange = Exchange { method, url: &url, headers: &headers, authorization: None, body, idle, shelf: None };
+        let exchange = Exchange {
+            method,
+            url: &url,
+            headers: &headers,
+            authorization: None,
+            body,
+            idle,
+            until: None,
+            shelf: None,
+        };
         self.within(idle.saturating_mul(2), exchange).await.map(read)
     }
 
@@ -82,8 +91,16 @@ impl TokenTransport {
             headers.insert(USER_AGENT, user_agent());
             let (headers, idle) = (headers.into(), request.timeout.unwrap_or(self.timeout));
             let method = &Method::POST;
-            let exchange =
-                Exchange { method, url: &url, headers: &headers, authorization: None, body: &body, idle, shelf: None };
+            let exchange = Exchange {
+                method,
+                url: &url,
+                headers: &headers,
+                authorization: None,
+                body: &body,
+                idle,
+                until: None,
+                shelf: None,
+            };
             let answer = self.within(idle.saturating_mul(2), exchange).await?;
             let next = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
             match next {

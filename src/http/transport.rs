@@ -9,6 +9,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 
 use super::body::Shelf;
+use super::cut::Until;
 use super::direct::Direct;
 use super::fields::Fields;
 use super::headers::Headers;
@@ -46,6 +47,8 @@ pub struct Exchange<'a> {
     pub body: &'a Bytes,
     /// For each wait; connecting has the transport's own.
     pub idle: Duration,
+    /// The end of its call, where that is watched: one timer can then see to both.
+    pub until: Option<&'a Until>,
     /// Where the memory for a large answer may come from.
     pub shelf: Option<&'a Shelf>,
 }
@@ -122,6 +125,7 @@ impl Transport {
             return self.direct.exchange(&x, progress, || self.peer(x.url)).await;
         }
         let peer = self.peer(x.url);
-        self.relayed.exchange(&self.settings, route, x, progress, &peer).await
+        // Its state is larger than all the rest of a call, and no call should carry it that does not need it.
+        Box::pin(self.relayed.exchange(&self.settings, route, x, progress, &peer)).await
     }
 }

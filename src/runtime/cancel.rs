@@ -10,29 +10,53 @@ use tokio::sync::Notify;
 pub struct CancelToken(Arc<Token>);
 
 #[derive(Debug, Default)]
-struct Token {
+pub(super) struct Token {
     triggered: AtomicBool,
     waiting: Notify,
 }
 
-impl CancelToken {
-    /// For good: a token is not reset.
+impl Token {
+    pub const fn new() -> Self {
+        Self { triggered: AtomicBool::new(false), waiting: Notify::const_new() }
+    }
+
     pub fn trigger(&self) {
-        self.0.triggered.store(true, Ordering::Release);
-        self.0.waiting.notify_waiters();
+        self.triggered.store(true, Ordering::Release);
+        self.waiting.notify_waiters();
     }
 
-    pub fn is_triggered(&self) -> bool {
-        self.0.triggered.load(Ordering::Acquire)
+    /// Nobody waits any more, and who comes next is to wait again.
+    pub fn reset(&self) {
+        self.triggered.store(false, Ordering::Release);
     }
 
-    /// Ends when the token is triggered, which may have happened before.
+    fn is_triggered(&self) -> bool {
+        self.triggered.load(Ordering::Acquire)
+    }
+
+    /// Ends when it is triggered, which may have happened before.
     pub async fn triggered(&self) {
-        // Made before the look, so that it hears of what comes after.
-        let told = self.0.waiting.notified();
+        // Made before the look, so that it hears of what comes after. Pinned here, or there would be two of them.
+        let told = std::pin::pin!(self.waiting.notified());
         if !self.is_triggered() {
             told.await;
         }
+    }
+}
+
+impl CancelToken {
+    /// For good: it is not reset.
+    pub fn trigger(&self) {
+        self.0.trigger();
+    }
+
+    pub fn is_triggered(&self) -> bool {
+        self.0.is_triggered()
+    }
+
+    /// Ends when the token is triggered, which may have happened before.
+    pub fn triggered(&self) -> impl Future<Output = ()> {
+        self.0.triggered()
     }
 }
 

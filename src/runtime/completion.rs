@@ -1,8 +1,6 @@
 //! The promise of an asynchronous call: told exactly once, whatever happens to the task that should tell.
 
-use std::sync::Arc;
-
-use super::engine::Engine;
+use super::engine::Running;
 use super::panics;
 use crate::error::Error;
 
@@ -26,12 +24,13 @@ pub struct Notify<T> {
 /// Delivers by [`Completion::complete`], or on drop (a shutdown that could not wait) with SHUTDOWN.
 pub struct Completion<T: Send + 'static> {
     notify: Option<Notify<T>>,
-    engine: Arc<Engine>,
+    /// Counted until it has told.
+    running: Running,
 }
 
 impl<T: Send + 'static> Completion<T> {
-    pub(super) fn new(engine: Arc<Engine>, notify: Notify<T>) -> Self {
-        Self { notify: Some(notify), engine }
+    pub(super) fn new(running: Running, notify: Notify<T>) -> Self {
+        Self { notify: Some(notify), running }
     }
 
     pub fn complete(mut self, result: Result<T, Error>) {
@@ -42,7 +41,7 @@ impl<T: Send + 'static> Completion<T> {
         if let Some(Notify { deliver, via }) = self.notify.take() {
             match via {
                 Via::Callback => {
-                    self.engine.dispatcher().push(Box::new(move || deliver(result)));
+                    self.running.dispatcher().push(Box::new(move || deliver(result)));
                 }
                 Via::Here => {
                     let _ = panics::contain(move || deliver(result));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::cancel::CancelToken;
+use super::cancel::Token;
 use super::completion::{Completion, Notify, Via};
 use super::dispatcher::{self, Dispatcher, Job};
 #[cfg(unix)]
@@ -39,8 +39,6 @@ pub struct Engine {
     submitting: AtomicUsize,
     /// Calls handed to the runtime and not ended.
     running: AtomicUsize,
-    /// Triggered by the shutdown: calls end, and tell whether their request may have been applied.
-    stopping: CancelToken,
     #[cfg(unix)]
     driven: super::driven::Driven,
 }
@@ -55,6 +53,8 @@ enum State {
 static CHOSEN: Mutex<Option<Threads>> = Mutex::new(None);
 static STATE: Mutex<State> = Mutex::new(State::Stopped);
 static STOPPED: Condvar = Condvar::new();
+/// Of the engine there is: while it ends there is no other.
+static STOPPING: Token = Token::new();
 /// The process whose threads the engine has; 0 while it has none. Read without a lock: in a forked child any lock
 /// may be held for ever by a thread that does not exist there.
 static OWNER: AtomicU32 = AtomicU32::new(0);
@@ -81,14 +81,9 @@ impl Engine {
             loggers: Dispatcher::new(1, &threads),
             submitting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
-            stopping: CancelToken::default(),
             #[cfg(unix)]
             driven: super::driven::Driven::default(),
         }))
-    }
-
-    pub fn dispatcher(&self) -> &Dispatcher {
-        &self.dispatcher
     }
 }
 
@@ -107,7 +102,9 @@ pub fn enter() -> Result<Use, Error> {
         return Err(forked());
     }
     // Before anything is locked or started: a child that another thread forks now must know that it is one.
-    let _ = OWNER.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Relaxed);
+    if OWNER.load(Ordering::Acquire) == 0 {
+        let _ = OWNER.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Relaxed);
+    }
     let mut state = lock(&STATE);
     let engine = match &*state {
         State::Running(engine) => Arc::clone(engine),
@@ -205,20 +202,22 @@ where
     if notify.via == Via::Callback && !engine.0.dispatcher.ensure_started() {
         return Err(Error::new(Status::Io, "the callback thread could not be started"));
     }
-    let completion = Completion::new(Arc::clone(&engine.0), notify);
-    let running = Running::new(&engine.0);
+    let completion = Completion::new(Running::new(&engine.0), notify);
     engine.0.handle.spawn(async move {
         let result = contained(future).await.and_then(|r| r);
         completion.complete(result);
-        drop(running);
     });
     Ok(())
 }
 
 /// Counts a task until it ended or was dropped.
-struct Running(Arc<Engine>);
+pub struct Running(Arc<Engine>);
 
 impl Running {
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.0.dispatcher
+    }
+
     fn new(engine: &Arc<Engine>) -> Self {
         engine.running.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(engine))
@@ -231,12 +230,10 @@ impl Drop for Running {
     }
 }
 
-/// What a running call watches: triggered when the library is being shut down.
-pub fn stopping() -> CancelToken {
-    match &*lock(&STATE) {
-        State::Running(engine) | State::Stopping(engine) => engine.stopping.clone(),
-        State::Stopped => CancelToken::default(),
-    }
+/// What a running call watches: ends when the library is being shut down, so that the call tells whether its request may have
+/// been applied.
+pub fn stopping() -> impl Future<Output = ()> {
+    STOPPING.triggered()
 }
 
 /// Queues `job` for a callback thread: for callbacks that are not completions, such as asking for a token.
@@ -328,7 +325,7 @@ pub fn shutdown() -> Result<(), Error> {
     while engine.submitting.load(Ordering::Acquire) != 0 {
         std::thread::yield_now();
     }
-    engine.stopping.trigger();
+    STOPPING.trigger();
     let until = Instant::now() + CUT_WAIT;
     while engine.running.load(Ordering::Acquire) != 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(1));
@@ -351,6 +348,7 @@ pub fn shutdown() -> Result<(), Error> {
     {
         let mut state = lock(&STATE);
         *state = State::Stopped;
+        STOPPING.reset();
         // Last: a child forked in between finds itself a child, not a library that is for ever about to stop.
         OWNER.store(0, Ordering::Release);
     }

@@ -1,6 +1,7 @@
 //! How many threads the engine has, and how they look to the system.
 
 use crate::error::Error;
+use crate::sys::process;
 
 /// Virtual memory: only what is touched counts.
 const DEFAULT_STACK: usize = 2 << 20;
@@ -31,7 +32,7 @@ fn bounded(key: &str, wanted: u64, least: u64, most: u64) -> Result<usize, Error
 impl Threads {
     pub fn io(&self) -> usize {
         match self.io {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(2)),
+            0 => process::cpus().min(2),
             n => n,
         }
     }

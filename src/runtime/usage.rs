@@ -24,11 +24,16 @@ impl Counter {
     }
 
     pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
+        // Every core that counts has to have the counter to itself for a moment: not for nothing.
+        if n > 0 {
+            self.0.fetch_add(n, Ordering::Relaxed);
+        }
     }
 
     pub fn sub(&self, n: u64) {
-        self.0.fetch_sub(n, Ordering::Relaxed);
+        if n > 0 {
+            self.0.fetch_sub(n, Ordering::Relaxed);
+        }
     }
 
     /// Counts `n` until the guard is dropped.

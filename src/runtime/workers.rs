@@ -46,8 +46,11 @@ fn cannot(e: io::Error) -> Error {
 }
 
 /// Starts as many threads as will be wanted, all at once, and ends them: tokio panics where it gets fewer, and leaves
-/// behind those it got.
+/// behind those it got. Of one there is nothing to leave.
 fn rehearse(threads: &Threads) -> io::Result<()> {
+    if threads.io() == 1 {
+        return Ok(());
+    }
     let on_stage = Mutex::new(());
     thread::scope(|s| {
         let _held = on_stage.lock().unwrap_or_else(PoisonError::into_inner);

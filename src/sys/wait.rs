@@ -32,7 +32,7 @@ pub fn stack_left() -> usize {
     let here = std::hint::black_box(&raw const mark) as usize;
     let bounds = BOUNDS.with(|b| {
         if b.get() == (0, 0) {
-            b.set(bounds().unwrap_or((1, 1)));
+            b.set(bounds(here).unwrap_or((1, 1)));
         }
         b.get()
     });
@@ -40,7 +40,10 @@ pub fn stack_left() -> usize {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn bounds() -> Option<(usize, usize)> {
+fn bounds(here: usize) -> Option<(usize, usize)> {
+    if let Some(main) = bounds_of_main().filter(|b| (b.0..b.1).contains(&here)) {
+        return Some(main);
+    }
     // SAFETY: the attributes are filled by the first call before anything reads them, and released after.
     unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
@@ -54,8 +57,28 @@ fn bounds() -> Option<(usize, usize)> {
     }
 }
 
+/// The main thread's, from what the system put at its top and from its limit: to ask for it would read all that is mapped
+/// into the process, of which a large host has thousands of lines.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bounds_of_main() -> Option<(usize, usize)> {
+    /// Where there is no limit, or none that means anything.
+    const ENOUGH: u64 = 8 << 20;
+    // SAFETY: each reads what the system knows of this process, the limit into memory of ours.
+    let (top, limit) = unsafe {
+        if libc::gettid() != libc::getpid() {
+            return None;
+        }
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_STACK, &mut limit) != 0 {
+            return None;
+        }
+        (libc::getauxval(libc::AT_RANDOM) as usize, limit.rlim_cur)
+    };
+    Some((top.saturating_sub(limit.min(ENOUGH) as usize), top))
+}
+
 #[cfg(target_vendor = "apple")]
-fn bounds() -> Option<(usize, usize)> {
+fn bounds(_: usize) -> Option<(usize, usize)> {
     // SAFETY: both only read what the system knows of the calling thread.
     let (high, size) = unsafe {
         let this = libc::pthread_self();
@@ -65,7 +88,7 @@ fn bounds() -> Option<(usize, usize)> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-fn bounds() -> Option<(usize, usize)> {
+fn bounds(_: usize) -> Option<(usize, usize)> {
     None
 }
 

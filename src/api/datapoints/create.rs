@@ -188,7 +188,6 @@ impl Creator {
 
     /// Ends at once when nothing more is to be sent; the next request tells so.
     async fn rest(&self, pause: Duration) {
-        let stopping = runtime::stopping();
         let cancelled = async {
             match &self.cancel {
                 Some(token) => token.triggered().await,
@@ -198,7 +197,7 @@ impl Creator {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = cancelled => {}
-            () = stopping.triggered() => {}
+            () = runtime::stopping() => {}
         }
     }
 

@@ -81,8 +81,9 @@ impl Connection {
         head::write(&mut self.output, x);
         self.wire.begin();
         let mut upload = Upload { body: x.body, sent: 0, sending: true, broke: None, turns: 0 };
-        let sleep = pin!(tokio::time::sleep_until(Instant::from_std(progress.started()) + x.idle));
-        let mut timer = IdleTimer::over(sleep, x.idle, progress);
+        let first = IdleTimer::first(Instant::from_std(progress.started()), x.idle, x.until);
+        let sleep = pin!(tokio::time::sleep_until(first));
+        let mut timer = IdleTimer::over(sleep, x.idle, progress, x.until);
         let head = self.head(x.method, &mut upload, &mut timer, progress).await.map_err(|b| (b, 0))?;
         let (status, keep) = (head.status, head.keep);
         let bytes =
@@ -281,11 +282,7 @@ fn poll_more(
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
-    let got = wire.poll_receive(cx, into, most, later);
-    if got.is_ready() {
-        progress.touch();
-    }
-    got
+    wire.poll_receive(cx, into, most, later)
 }
 
 fn poll_upload(
@@ -309,6 +306,8 @@ fn poll_upload(
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
             Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+            // The first turn comes when the attempt or its connection began.
+            Poll::Ready(Ok(_)) if upload.turns == 0 => {}
             Poll::Ready(Ok(_)) => progress.touch(),
         }
     }

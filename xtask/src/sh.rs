@@ -125,7 +125,7 @@ pub fn build_library(release: bool) -> Res<PathBuf> {
 }
 
 /// Programs ask for the library by its SONAME, which cargo gives no file to.
-fn link_soname(dir: &Path) -> Res<()> {
+pub fn link_soname(dir: &Path) -> Res<()> {
     let listed = output(Command::new("readelf").args(["-d"]).arg(dir.join("libcognite.so")))?;
     let Some(soname) = listed.split("Library soname: [").nth(1).and_then(|rest| rest.split(']').next()) else {
         return Ok(());

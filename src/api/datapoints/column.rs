@@ -197,13 +197,24 @@ impl Column<'_> {
         // The sign tells of any time outside.
         let outside = |t: i64| t.wrapping_sub(SIX_BYTES) | time::LAST.wrapping_sub(t);
         let times = self.timestamps.get(from..to).unwrap_or_default();
-        let (blocks, rest) = times.as_chunks::<32>();
+        let eights = |all, [a, b, c, d, e, f, g, h]: &[i64; 8]| {
+            let (left, right) = (outside(*a) | outside(*b) | outside(*c), outside(*d) | outside(*e) | outside(*f));
+            all | left | right | outside(*g) | outside(*h)
+        };
+        // Read in eight places at once: a long column comes from memory, which has an answer to one place long after the question.
+        let (blocks, rest) = times.as_chunks::<8>();
+        let far = blocks.len() / 8;
+        let lanes: [&[[i64; 8]]; 8] = std::array::from_fn(|n| blocks.get(n * far..(n + 1) * far).unwrap_or_default());
         let mut all = rest.iter().fold(0, |all, t| all | outside(*t));
-        for block in blocks {
-            memory::read_on(block);
-            let fours = block.as_chunks::<4>().0.iter();
-            all = fours.fold(all, |all, [a, b, c, d]| all | outside(*a) | outside(*b) | outside(*c) | outside(*d));
+        for at in 0..far {
+            for lane in &lanes {
+                all = lane.get(at).map_or(all, |block| {
+                    memory::read_on(block);
+                    eights(all, block)
+                });
+            }
         }
+        all = blocks.iter().skip(far * 8).fold(all, eights);
         all >= 0
     }
 }
@@ -214,6 +225,25 @@ mod tests {
 
     fn column<'a>(key: Key<'a>, timestamps: &'a [i64], values: Values<'a>) -> Column<'a> {
         Column { key, timestamps, values, status: None, validity: None }
+    }
+
+    #[test]
+    fn a_time_that_is_not_usual_is_seen_wherever_it_is() {
+        for n in [1, 7, 8, 63, 64, 65, 127, 128, 1000] {
+            let mut times = vec![1_600_000_000_000; n];
+            let numbers = vec![1.0; n];
+            let usual =
+                |times: &[i64], from, to| column(Key::Id(1), times, Values::Numbers(&numbers)).is_usual(from, to);
+            assert!(usual(&times, 0, n) && usual(&times, 0, 0));
+            for at in 0..n {
+                for odd in [0, -1, i64::MIN, i64::MAX, time::LAST + 1] {
+                    let usual_time = std::mem::replace(&mut times[at], odd);
+                    assert!(!usual(&times, 0, n) && !usual(&times, at, at + 1), "{odd} at {at} of {n}");
+                    assert!(usual(&times, 0, at) && usual(&times, at + 1, n));
+                    times[at] = usual_time;
+                }
+            }
+        }
     }
 
     #[test]

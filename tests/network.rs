@@ -10,8 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cognite::api::Client;
+use cognite::api::datapoints::columns::Columns;
+use cognite::api::datapoints::{latest, read};
+use cognite::api::operations::OperationRequest;
 use cognite::error::{Cause, Error, Status};
+use cognite::runtime;
 use lab::{Ca, Got, Proxy, READ, Reply, Server, Tls, config, get, ok, quoted, send, tls};
+use serde_json::{Value, json};
 
 fn kind(e: &Error) -> (Status, Option<Cause>, u32) {
     (e.status(), e.detail().cause, e.detail().attempts)
@@ -131,6 +136,52 @@ fn tokens_and_requests_go_through_the_same_proxy() {
     let e = get(&config(&base, "proxy: http://127.0.0.1:1\nmax_retries: 0\n")).unwrap_err();
     assert_eq!(kind(&e), (Status::Connection, Some(Cause::Refused), 1));
     assert!(e.message().contains("127.0.0.1:1") && e.message().contains("proxy"), "{e}");
+}
+
+/// A request behind a proxy leaves its caller's thread, and so must those of one call that are under way side by side.
+#[test]
+fn many_requests_of_one_call_go_through_a_proxy() {
+    let server = Server::start(None, |got| {
+        let body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
+        let items = body["items"].as_array().cloned().unwrap_or_default();
+        // The proxy of these tests passes on what comes later on a connection as it is.
+        let path = got.target.rsplit_once("/projects/p/").map_or("", |(_, path)| path);
+        let answers: Vec<Value> = match path.split('?').next().unwrap_or_default() {
+            "timeseries/data/latest" => {
+                items.iter().map(|i| json!({"id": i["id"], "datapoints": [{"timestamp": 7, "value": 1}]})).collect()
+            }
+            "assets/list" => vec![json!({"id": got.body.len()})],
+            "assets" => items,
+            "assets/delete" => vec![],
+            other => panic!("{other}"),
+        };
+        ok(&json!({"items": answers}).to_string())
+    });
+    let proxy = Proxy::start(None);
+    let more = format!("proxy: http://127.0.0.1:{}\ndisable_gzip: true\n", proxy.port);
+    let client = Client::new(&config(&format!("http://api.example:{}", server.port), &more)).unwrap();
+    let timeout = Duration::from_secs(30);
+    let operate = |name: &str, arguments: &Value| {
+        let arguments = arguments.to_string();
+        let request = OperationRequest { name, arguments: &arguments, timeout, ..OperationRequest::default() };
+        let response = runtime::block_on(client.accept_operation(&request).unwrap().run()).unwrap();
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
+        body["items"].as_array().map_or(0, Vec::len)
+    };
+    let numbered = |n: u32| (1..=n).map(|id| json!({ "id": id })).collect::<Vec<_>>();
+    let named =
+        |n: u32| (1..=n).map(|n| json!({"name": n.to_string(), "externalId": n.to_string()})).collect::<Vec<_>>();
+    let asked = || server.got().len();
+    assert_eq!((operate("assets.list", &json!({"partitions": 5, "limit": null})), asked()), (5, 5));
+    assert_eq!((operate("assets.create", &json!({"items": named(3500)})), asked()), (3500, 9));
+    operate("assets.delete", &json!({"items": numbered(2500)}));
+    assert_eq!(asked(), 12);
+    let query = json!({"items": numbered(350), "before": 10}).to_string();
+    let work = latest::work(&client, query.as_bytes(), &read::Limits::default()).unwrap();
+    let columns = runtime::block_on(work).unwrap().payload.unwrap().downcast::<Columns>().unwrap();
+    assert_eq!((columns.series.iter().filter(|s| s.complete).count(), asked()), (350, 16));
+    // Under a name that nothing else here knows.
+    assert!(!proxy.asked().is_empty());
 }
 
 #[test]

@@ -4,6 +4,13 @@ use std::ptr::NonNull;
 
 use libdeflate_sys as ffi;
 
+/// The CRC-32 that ends a gzip member: with the processor's own instructions, where it has them a sixth of what they cost the
+/// stream encoder's.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    // SAFETY: reads as many bytes as there are.
+    unsafe { ffi::libdeflate_crc32(0, bytes.as_ptr().cast(), bytes.len()) }
+}
+
 pub struct Inflater(NonNull<ffi::libdeflate_decompressor>);
 
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +71,17 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn sums_are_those_of_gzip() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+        for n in [0, 1, 15, 16, 17, 255, 4099, bytes.len()] {
+            let mut known = flate2::Crc::new();
+            known.update(&bytes[..n]);
+            assert_eq!(crc32(&bytes[..n]), known.sum(), "{n}");
+        }
+    }
 
     #[test]
     fn a_member_is_taken_whole_or_not_at_all() {

@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use bytes::Bytes;
+use flate2::Compression;
 use flate2::write::GzEncoder;
-use flate2::{Compression, Crc};
 
 use super::deflate;
 use super::proto_write::{RECORD, Run};
 use crate::error::Error;
+use crate::sys::inflate::crc32;
 
 /// As for other bodies: a third smaller than level 1 on datapoints.
 const LEVEL: u32 = 2;
@@ -21,9 +22,7 @@ fn is_runs(plain: &[u8], runs: &[Run]) -> bool {
 
 pub fn gzip(plain: &[u8], runs: &[Run]) -> Result<Bytes, Error> {
     if is_runs(plain, runs) {
-        let mut crc = Crc::new();
-        crc.update(plain);
-        return Ok(deflate::gzip(plain, runs, crc.sum()).into());
+        return Ok(deflate::gzip(plain, runs, crc32(plain)).into());
     }
     let mut out = GzEncoder::new(Vec::with_capacity(plain.len() / 2 + 64), Compression::new(LEVEL));
     let done = out.write_all(plain).and_then(|()| out.finish());

@@ -62,7 +62,7 @@ fn bounds(here: usize) -> Option<(usize, usize)> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn bounds_of_main() -> Option<(usize, usize)> {
     /// Where there is no limit, or none that means anything.
-    const ENOUGH: u64 = 8 << 20;
+    const ENOUGH: libc::rlim_t = 8 << 20;
     // SAFETY: each reads what the system knows of this process, the limit into memory of ours.
     let (top, limit) = unsafe {
         if libc::gettid() != libc::getpid() {

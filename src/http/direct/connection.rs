@@ -295,6 +295,8 @@ fn poll_upload(
     loop {
         let body_sent = upload.sent.saturating_sub(head.len());
         let pieces = [head.get(upload.sent..).unwrap_or_default(), upload.body.get(body_sent..).unwrap_or_default()];
+        // The attempt, or its connection, began a moment ago.
+        let first = upload.turns == 0 && upload.sent == 0;
         let sent = wire.poll_send(cx, pieces);
         if let Poll::Ready(Ok(n)) = &sent {
             upload.sent += n;
@@ -306,8 +308,7 @@ fn poll_upload(
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
             Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
-            // The first turn comes when the attempt or its connection began.
-            Poll::Ready(Ok(_)) if upload.turns == 0 => {}
+            Poll::Ready(Ok(_)) if first => {}
             Poll::Ready(Ok(_)) => progress.touch(),
         }
     }

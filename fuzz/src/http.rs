@@ -83,16 +83,7 @@ fn exchange(kind: u8, answer: &[u8], pieces: u32) -> Outcome {
     };
     let url = Url::parse("http://h.example/a?b").expect("an address");
     let (headers, idle) = (Headers::default(), Duration::from_secs(3600));
-    let x = Exchange {
-        method: &method,
-        url: &url,
-        headers: &headers,
-        authorization: None,
-        body: &body,
-        idle,
-        until: None,
-        shelf: None,
-    };
+    let x = Exchange::alone(&method, &url, &headers, &body, idle);
     let mut connection = Connection::new(Box::new(Peer { answer: answer.to_vec(), at: 0, pieces }));
     match time.block_on(connection.exchange(&x, LIMIT, &Progress::new(true))) {
         Ok((answer, keep)) => {

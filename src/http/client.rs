@@ -530,19 +530,11 @@ impl HttpClient {
         let base = &self.checked.base_url;
         let target = super::url::resolve(base, "/api/v1/token/inspect", None).ok()?;
         let token = self.tokens.header().await.ok()?;
-        let headers = crate::http::headers::standard(&self.checked).ok()?;
+        let (headers, nothing) = (crate::http::headers::standard(&self.checked).ok()?, Bytes::new());
         let (settings, mut budget) = (self.settings(), Budget::default());
         let answer = loop {
-            let exchange = Exchange {
-                method: &Method::GET,
-                url: &target.url,
-                headers: &headers,
-                authorization: Some(&token.value),
-                body: &Bytes::new(),
-                idle: HINT_TIMEOUT,
-                until: None,
-                shelf: None,
-            };
+            let alone = Exchange::alone(&Method::GET, &target.url, &headers, &nothing, HINT_TIMEOUT);
+            let exchange = Exchange { authorization: Some(&token.value), ..alone };
             // Like a create by its status: only 429 is worth the wait, as the call itself has failed already.
             let (fault, class) = match self.transport.exchange(exchange, &Progress::new(false)).await {
                 Ok(answer) if answer.status == 200 => break answer,

@@ -66,16 +66,9 @@ impl HttpClient {
     /// One GET below the base URL, not repeated.
     pub async fn probe(&self, path: &str, token: Option<&Header>, idle: Duration) -> Result<Answer, Error> {
         let target = super::url::resolve(&self.checked().base_url, path, None)?;
-        let exchange = Exchange {
-            method: &Method::GET,
-            url: &target.url,
-            headers: &super::headers::standard(self.checked())?,
-            authorization: token.map(|t| &t.value),
-            body: &Bytes::new(),
-            idle,
-            until: None,
-            shelf: None,
-        };
+        let (headers, body) = (super::headers::standard(self.checked())?, Bytes::new());
+        let alone = Exchange::alone(&Method::GET, &target.url, &headers, &body, idle);
+        let exchange = Exchange { authorization: token.map(|t| &t.value), ..alone };
         self.transport.exchange(exchange, &Progress::new(false)).await.map_err(Failure::into_error)
     }
 

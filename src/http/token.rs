@@ -51,17 +51,8 @@ impl TokenTransport {
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(USER_AGENT, user_agent());
         let (headers, idle) = (headers.into(), self.timeout.min(DOCUMENT_TIMEOUT));
-        let (method, body) = (&Method::GET, &Bytes::new());
-        let exchange = Exchange {
-            method,
-            url: &url,
-            headers: &headers,
-            authorization: None,
-            body,
-            idle,
-            until: None,
-            shelf: None,
-        };
+        let body = Bytes::new();
+        let exchange = Exchange::alone(&Method::GET, &url, &headers, &body, idle);
         self.within(idle.saturating_mul(2), exchange).await.map(read)
     }
 
@@ -90,17 +81,7 @@ impl TokenTransport {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
             headers.insert(USER_AGENT, user_agent());
             let (headers, idle) = (headers.into(), request.timeout.unwrap_or(self.timeout));
-            let method = &Method::POST;
-            let exchange = Exchange {
-                method,
-                url: &url,
-                headers: &headers,
-                authorization: None,
-                body: &body,
-                idle,
-                until: None,
-                shelf: None,
-            };
+            let exchange = Exchange::alone(&Method::POST, &url, &headers, &body, idle);
             let answer = self.within(idle.saturating_mul(2), exchange).await?;
             let next = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
             match next {

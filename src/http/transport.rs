@@ -53,6 +53,13 @@ pub struct Exchange<'a> {
     pub shelf: Option<&'a Shelf>,
 }
 
+impl<'a> Exchange<'a> {
+    /// By itself: without a token, without a call around it.
+    pub fn alone(method: &'a Method, url: &'a Url, headers: &'a Headers, body: &'a Bytes, idle: Duration) -> Self {
+        Self { method, url, headers, authorization: None, body, idle, until: None, shelf: None }
+    }
+}
+
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,

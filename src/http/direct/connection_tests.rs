@@ -114,16 +114,7 @@ fn request(method: &str, body: &'static [u8]) -> Request {
 impl Request {
     fn exchange(&self) -> Exchange<'_> {
         let Self { method, url, headers, body } = self;
-        Exchange {
-            method,
-            url,
-            headers,
-            authorization: None,
-            body,
-            idle: Duration::from_secs(5),
-            until: None,
-            shelf: None,
-        }
+        Exchange::alone(method, url, headers, body, Duration::from_secs(5))
     }
 }
 

@@ -1,11 +1,12 @@
 /* datapoints.c - what datapoints cost through the C API.
  *
- *   datapoints t4|t5|small|post|raw [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]
+ *   datapoints t4|t5|small|post|raw [--n N] [--series S] [--own 0|1] [--gz 0|1] [--port N] [--proj NAME]
  *
- * t4: writes N points over S series from memory, compressed with --gz 1. t5: reads N points of S series into columns.
- * small: N inserts of one point, one after the other. post: the same bytes by cognite_client_call(). raw: the same bytes by
- * a socket and nothing else. Prints one JSON line, see meter.h; what it counts is one point. The data is that of the laboratory: a slow sine with noise and
- * two decimals, a point each second. */
+ * t4: writes N points over S series from memory, compressed with --gz 1. The series share what arrays they can, as in the
+ * laboratory, or with --own 1 have their own. t5: reads N points of S series into columns. small: N inserts of one point, one
+ * after the other. post: the same bytes by cognite_client_call(). raw: the same bytes by a socket and nothing else. Prints one
+ * JSON line, see meter.h; what it counts is one point. The data is that of the laboratory: a slow sine with noise and two
+ * decimals, a point each second. */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
 #include <cognite/cognite.h>
@@ -54,15 +55,15 @@ static double value_at(uint64_t i) {
   return round(10000.0 + 1000.0 * sin((double)i / 500.0) + (double)(h % 200) - 100.0) / 100.0;
 }
 
-static void insert(cognite_client *client, long n, long series) {
-  long per = n / series, ring = n < RING + per ? n : RING + per, i;
-  int64_t *times = need(malloc((size_t)per * sizeof *times));
+static void insert(cognite_client *client, long n, long series, int own) {
+  long per = n / series, ring = own || n < RING + per ? n : RING + per, clock = own ? n : per, i;
+  int64_t *times = need(malloc((size_t)clock * sizeof *times));
   double *values = need(malloc((size_t)ring * sizeof *values)), wall, cpu;
   cognite_column *columns = need(malloc((size_t)series * sizeof *columns));
   const cognite_column **all = need(malloc((size_t)series * sizeof *all));
   char(*names)[64] = need(malloc((size_t)series * sizeof *names));
   cognite_error *error = NULL;
-  for (i = 0; i < per; i++) times[i] = T0 + i * 1000;
+  for (i = 0; i < clock; i++) times[i] = T0 + i % per * 1000;
   for (i = 0; i < ring; i++) values[i] = value_at((uint64_t)i);
   wall = now_s();
   cpu = cpu_s();
@@ -71,8 +72,8 @@ static void insert(cognite_client *client, long n, long series) {
     snprintf(names[i], sizeof names[i], "s%ld_%ld", per, i);
     c.external_id = names[i];
     c.count = (size_t)per;
-    c.timestamps_ms = times;
-    c.numbers = values + (series > 1 ? i * per % RING : 0);
+    c.timestamps_ms = times + (own ? i * per : 0);
+    c.numbers = values + (own ? i * per : series > 1 ? i * per % RING : 0);
     columns[i] = c;
     all[i] = &columns[i];
   }
@@ -208,7 +209,7 @@ int main(int argc, char **argv) {
   const int bulk = strcmp(task, "t4") == 0 || strcmp(task, "t5") == 0;
   const int one = strcmp(task, "small") == 0 || strcmp(task, "post") == 0 || strcmp(task, "raw") == 0;
   if (n < 1 || series < 1 || (bulk && n % series != 0) || (!bulk && !one)) {
-    fprintf(stderr, "usage: datapoints t4|t5|small|post|raw [--n N] [--series S] [--gz 0|1] [--port N] [--proj NAME]; N in whole series\n");
+    fprintf(stderr, "usage: datapoints t4|t5|small|post|raw [--n N] [--series S] [--own 0|1] [--gz 0|1] [--port N] [--proj NAME]; N in whole series\n");
     return 1;
   }
   if (strcmp(task, "raw") == 0) {
@@ -216,7 +217,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   client = connect_to(port, project, atoi(option(argc, argv, "--gz", "0")));
-  if (strcmp(task, "t4") == 0) insert(client, n, series);
+  if (strcmp(task, "t4") == 0) insert(client, n, series, atoi(option(argc, argv, "--own", "0")));
   else if (strcmp(task, "t5") == 0) retrieve(client, n, series);
   else if (strcmp(task, "small") == 0) small(client, n);
   else post(client, n, project);

@@ -31,12 +31,9 @@ use crate::auth::engine::Header;
 use crate::config::concurrency::BudgetKey;
 use crate::config::global::Global;
 use crate::config::{Checked, global};
-use crate::error::{Cause, Error, Phase, Status};
+use crate::error::{Cause, Error, Phase};
 use crate::log::{self, Level, Record};
 use crate::runtime::CancelToken;
-
-/// The look at `/token/inspect` after a 401 must not make the failure much slower.
-const HINT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// After so long in a line a token may have ended.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -124,7 +121,7 @@ impl Response {
 }
 
 pub struct HttpClient {
-    checked: Checked,
+    pub(super) checked: Checked,
     pub(super) transport: Arc<Transport>,
     pub(super) tokens: Arc<TokenEngine>,
     pub(super) metrics: Metrics,
@@ -268,7 +265,7 @@ impl HttpClient {
         let (mark, until) = (self.metrics.call(now.into_std()), Until::new(now + call.total));
         let mut ledger = Ledger::default();
         let done = {
-            // Pinned here: it is a kilobyte, and would be copied at each step of what follows.
+            // Pinned here: it is two kilobytes, and would be copied at each step of what follows.
             let work = std::pin::pin!(self.attempts(call, now.into_std(), &until, &mut ledger));
             watched_until(&until, work, call.cancel.as_ref()).await
         };
@@ -511,51 +508,6 @@ impl HttpClient {
             || (call.class.repeats() && settings.status_forcelist.contains(&answer.status));
         (error, Fault::Status { code: answer.status, asked: auto }, true, asked)
     }
-
-    /// Last facts of an error that is final.
-    async fn finish(&self, mut error: Error, call: &Call) -> Error {
-        if error.status() == Status::Access && self.checked.config.project_hint_on_401 && call.authorize {
-            let hint = tokio::time::timeout(HINT_TIMEOUT, self.other_projects()).await.ok().flatten();
-            if let Some(names) = hint.as_ref().filter(|n| !n.is_empty()) {
-                let message = format!("{}; the token does reach: {}", error.message(), names.join(", "));
-                error.set_message(message);
-            }
-            error.detail_mut().maybe_projects = Some(hint);
-        }
-        error
-    }
-
-    /// The projects the token reaches, other than ours; `None` when that cannot be found out.
-    async fn other_projects(&self) -> Option<Vec<String>> {
-        let base = &self.checked.base_url;
-        let target = super::url::resolve(base, "/api/v1/token/inspect", None).ok()?;
-        let token = self.tokens.header().await.ok()?;
-        let (headers, nothing) = (crate::http::headers::standard(&self.checked).ok()?, Bytes::new());
-        let (settings, mut budget) = (self.settings(), Budget::default());
-        let answer = loop {
-            let alone = Exchange::alone(&Method::GET, &target.url, &headers, &nothing, HINT_TIMEOUT);
-            let exchange = Exchange { authorization: Some(&token.value), ..alone };
-            // Like a create by its status: only 429 is worth the wait, as the call itself has failed already.
-            let (fault, class) = match self.transport.exchange(exchange, &Progress::new(false)).await {
-                Ok(answer) if answer.status == 200 => break answer,
-                Ok(answer) => (Fault::Status { code: answer.status, asked: false }, Class::Write),
-                Err(failure) => (fault_of(failure.cause), Class::Read),
-            };
-            if !budget.allows(fault, class, true, &settings) {
-                return None;
-            }
-            tokio::time::sleep(pause(budget.repeats(), settings.max_retry_backoff, None)).await;
-        };
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-        let mut names = Vec::new();
-        for project in body.get("projects")?.as_array()? {
-            names.push(project.get("projectUrlName")?.as_str()?.to_owned());
-        }
-        names.retain(|n| *n != self.checked.project);
-        names.sort();
-        names.dedup();
-        Some(names)
-    }
 }
 
 type Judged = (Error, Fault, bool, Option<Duration>);
@@ -571,7 +523,7 @@ fn judge_failure(failure: Failure, class: Class, ledger: &mut Ledger) -> Judged 
     (error, fault, sent, None)
 }
 
-fn fault_of(cause: Cause) -> Fault {
+pub(super) fn fault_of(cause: Cause) -> Fault {
     match cause {
         Cause::IdleTimeout => Fault::Idle,
         Cause::Tls | Cause::TooLarge | Cause::ProxyAuth => Fault::Final,

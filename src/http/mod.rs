@@ -12,6 +12,7 @@ pub mod failure;
 pub mod fields;
 pub mod gate;
 pub mod headers;
+mod hint;
 pub mod idle;
 pub mod metrics;
 pub mod observe;

@@ -83,8 +83,8 @@ mod wiped {
     }
 }
 
-/// Processors that this process may use. What a container is allowed of them is not asked for: reading that took a tenth of
-/// the time to a first request, and few threads of ours depend on it.
+/// Processors that this process may use. How much of them a container is allowed is not asked for: that is in several files, and
+/// all that depends on it is whether there are one or two I/O threads.
 pub fn cpus() -> usize {
     #[cfg(target_os = "linux")]
     {

@@ -26,6 +26,10 @@ struct Peer {
     /// Bytes it takes of the request, and then no more.
     takes: usize,
     refuses: bool,
+    /// Bytes it takes at a time, and how long it is busy with each.
+    slowly: (usize, Duration),
+    /// So often it has nothing to say yet.
+    late: u32,
     taken: Arc<Mutex<Vec<u8>>>,
     passed: bool,
 }
@@ -39,6 +43,8 @@ impl Peer {
             end: End::Closes,
             takes: usize::MAX,
             refuses: false,
+            slowly: (usize::MAX, Duration::ZERO),
+            late: 0,
             taken,
             passed: false,
         }
@@ -48,7 +54,8 @@ impl Peer {
 impl Wire for Peer {
     fn poll_send(&mut self, _: &mut Context<'_>, pieces: [&[u8]; 2]) -> Poll<io::Result<usize>> {
         let all = pieces.concat();
-        let n = all.len().min(self.takes);
+        let n = all.len().min(self.takes).min(self.slowly.0);
+        std::thread::sleep(self.slowly.1);
         if n == 0 && !all.is_empty() {
             return if self.refuses { Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) } else { Poll::Pending };
         }
@@ -60,12 +67,22 @@ impl Wire for Peer {
 
     fn poll_receive(
         &mut self,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         into: &mut Vec<u8>,
         most: usize,
         _: bool,
     ) -> Poll<io::Result<usize>> {
         assert!(most > 0);
+        if self.late > 0 {
+            // In turns of the runtime, which looks at its timers between them.
+            self.late -= 1;
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(5));
+                waker.wake();
+            });
+            return Poll::Pending;
+        }
         let piece = if self.piece == 0 { usize::MAX } else { self.piece };
         let n = self.answer.len().min(most).min(piece);
         match (n, self.end) {
@@ -126,6 +143,24 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(text).unwrap();
     out.finish().unwrap()
+}
+
+/// Most of the time there is only one thing to send, and the clock is not asked for it.
+#[tokio::test]
+async fn a_body_that_moves_is_no_silence() {
+    let x = request("POST", &[b'x'; 4000]);
+    let slowly = |pieces: usize, each| Peer {
+        slowly: (4200 / pieces, each),
+        late: 3,
+        ..Peer::says(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    };
+    let exchange = Exchange { idle: Duration::from_millis(200), ..x.exchange() };
+    let ask = async |peer| Connection::new(Box::new(peer)).exchange(&exchange, 99, &Progress::new(true)).await;
+    // All of it goes out in one turn, which takes twice as long as there may be silence.
+    assert!(ask(slowly(20, Duration::from_millis(20))).await.is_ok());
+    let mut dead = slowly(1, Duration::ZERO);
+    (dead.answer, dead.end) = (Vec::new(), End::Stalls);
+    assert!(matches!(ask(dead).await, Err((Broken::Silent, 0))));
 }
 
 /// How a failure is called here.
